@@ -1,0 +1,5 @@
+# Cross build for aarch64 against a sysroot of unpacked Debian arm64 packages (scripts/sysroot-aarch64.sh makes it).
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;/usr/aarch64-linux-gnu)
