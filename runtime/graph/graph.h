@@ -1,0 +1,127 @@
+/* The model: values, nodes and graphs in three flat arrays that refer to one another by index.
+ *
+ * All graphs (the main one and the bodies of If, Loop, Scan) share the arrays; a body that captures a value of an outer graph simply
+ * names its id. Values keep their ONNX shapes and axes for ever. Everything lives in the model's region and goes with it. */
+#ifndef CLAST_GRAPH_H
+#define CLAST_GRAPH_H
+
+#include "map.h"
+#include "op.h"
+#include "infer.h"
+
+typedef uint32_t value_id, node_id, graph_id;
+#define NO_ID UINT32_MAX
+
+typedef struct value {
+	const char *name;
+	value_kind kind;
+	clast_dtype dtype;      /* CLAST_UNDEFINED: not known yet */
+	int rank;               /* -1: unknown */
+	const dim *dims;
+	const dim *ints;        /* as infer_value */
+	size_t int_count;
+	const tensor_view *constant;
+	node_id producer;       /* NO_ID: an input or a constant */
+	graph_id graph;         /* where it is defined */
+	uint32_t uses;          /* by nodes of any graph and by graph outputs; kept by graph_count_uses */
+} value;
+
+typedef struct node {
+	const char *name;       /* "" if the model gave none; messages then use the first output's name */
+	const op *op;
+	int version;
+	void *attrs;            /* op->attrs_bytes */
+	uint32_t n_in, n_out, n_bodies;
+	value_id *in, *out;     /* NO_ID where absent */
+	graph_id *bodies;
+	graph_id graph;
+	bool dead;
+} node;
+
+typedef struct graph {
+	const char *name;
+	graph_id parent;        /* NO_ID for the main graph */
+	node_id *nodes;         /* topological order */
+	size_t node_count, node_capacity;
+	value_id *inputs, *outputs;
+	size_t input_count, output_count, input_capacity, output_capacity;
+} graph;
+
+typedef struct clast_model {
+	_Atomic uint32_t references; /* the handle and every plan */
+	mem memory;
+	bump region;
+	dim_table *dims;
+	clast_limits limits;
+	clast_log log;
+	bool (*progress)(void *context, double fraction);
+	void *progress_context;
+	value *values;
+	node *nodes;
+	graph *graphs;               /* graphs[0] is the main one */
+	size_t value_count, value_capacity, node_count, node_capacity, graph_count, graph_capacity;
+	/* Files mapped for constants; unmapped at the end. */
+	struct mapping {
+		void *address;
+		size_t bytes;
+	} *mappings;
+	size_t mapping_count, mapping_capacity;
+} clast_model;
+
+/* A parsed attribute, whatever it came from; strings and arrays need to live only during graph_add_node. */
+typedef struct attr_value {
+	const char *name;
+	clast_attribute_type type; /* 5 is a graph */
+	float f;
+	int64_t i;
+	const char *s;             /* may hold NUL: length */
+	size_t s_length;
+	const tensor_view *tensor; /* must live as long as the model */
+	graph_id graph;
+	const float *floats;
+	const int64_t *ints;
+	const char *const *strings;
+	size_t count;
+} attr_value;
+
+clast_status model_create(const clast_model_options *options, clast_model **out, clast_diag *d);
+void model_retain(clast_model *m);
+void model_release(clast_model *m);
+
+clast_status graph_add(clast_model *m, const char *name, graph_id parent, graph_id *out, clast_diag *d);
+/* A new value without producer. name is copied. */
+clast_status graph_add_value(clast_model *m, graph_id g, const char *name, value_id *out, clast_diag *d);
+clast_status graph_add_input(clast_model *m, graph_id g, value_id v, clast_diag *d);
+clast_status graph_add_output(clast_model *m, graph_id g, value_id v, clast_diag *d);
+clast_status graph_set_shape(clast_model *m, value_id v, clast_dtype dtype, const shape *s, clast_diag *d);
+/* The view and its data must live as long as the model (model_constant copies). */
+void graph_set_constant(clast_model *m, value_id v, const tensor_view *constant);
+/* A dense tensor in the model's region, elements uninitialised. Checks dims and limits. */
+clast_status model_constant(clast_model *m, clast_dtype dtype, int rank, const int64_t *dims, tensor_view **out,
+                            clast_diag *d);
+/* Resolves operator and version, reads attributes, checks counts. CLAST_ERROR_UNSUPPORTED if there is no such operator. */
+clast_status graph_add_node(clast_model *m, graph_id g, const char *domain, const char *type, int64_t opset,
+                            const char *name, size_t n_in, const value_id *in, size_t n_out, const value_id *out,
+                            size_t n_attrs, const attr_value *attrs, node_id *id, clast_diag *d);
+/* Same, for passes: operator known, attrs struct (may be NULL for defaults) copied. */
+clast_status graph_add_op_node(clast_model *m, graph_id g, const op *o, int version, const char *name, size_t n_in,
+                               const value_id *in, size_t n_out, const value_id *out, const void *attrs, node_id *id,
+                               clast_diag *d);
+/* Fills an attrs struct with the defaults of a version. */
+void attrs_default(const op *o, int version, void *attrs);
+/* Topological sort of every graph; a cycle is an error that names its nodes. */
+clast_status graph_sort(clast_model *m, clast_diag *d);
+/* Infers every value, symbolically. Called after import and after passes that change shapes. */
+clast_status graph_infer(clast_model *m, clast_diag *d);
+/* Infers one node from what is known of its inputs and stores the result. */
+clast_status graph_infer_node(clast_model *m, node_id n, clast_diag *d);
+void graph_count_uses(clast_model *m);
+/* Removes dead nodes from the lists of their graphs. */
+void graph_sweep(clast_model *m);
+/* Makes every use of `from` a use of `to`, graph outputs too if asked. */
+void graph_replace_uses(clast_model *m, value_id from, value_id to);
+void value_shape(const clast_model *m, value_id v, shape *s);
+void value_infer(const clast_model *m, value_id v, infer_value *out);
+const char *node_name(const clast_model *m, node_id n);
+
+#endif
