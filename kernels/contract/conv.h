@@ -1,0 +1,91 @@
+/* Convolution and what shares its geometry, channels innermost.
+ *
+ * Images are [batch, depth, row, pixel, channel] with stride 1 along channels and free strides along the
+ * others, so that slots of a concatenation, channel slices and padded storage are just strides. 2-D images
+ * have depth 1 with kernel 1, stride 1, dilation 1, pad 0 along it; 1-D images have row 1 likewise. */
+#ifndef CONTRACT_CONV_H
+#define CONTRACT_CONV_H
+
+#include "program.h"
+#include "weights.h"
+
+enum { DEPTH, ROW, PIXEL };
+
+typedef struct image_strides {
+	ptrdiff_t batch;
+	ptrdiff_t axis[3]; /* depth, row, pixel */
+} image_strides;
+
+/* Along each axis, tap t of output position o reads input position o * stride + t * dilation - pad; positions
+ * outside [0, in) read zero (max pooling: nothing). pad may be negative, which crops. The end pad follows
+ * from `out`.
+ *
+ * Strips: only the output rows [row_begin, row_end) are computed. With in_ring (out_ring) not 0, the input
+ * (output) holds that many rows in a ring: row r lies at slot r % ring; the caller sees to it that the rows
+ * the strip reads are there. Operands of the epilogue are never rings. */
+typedef struct window {
+	size_t in[3], out[3];
+	size_t kernel[3], stride[3], dilation[3];
+	ptrdiff_t pad[3];
+	size_t row_begin, row_end;
+	size_t in_ring, out_ring;
+} window;
+
+/* out[n, o, z, y, x] = bias[o] + sum over taps and the channels i of the group of o of in[n, i, ..] * w[o, i,
+ * taps], then the epilogue, whose axes are batch, depth, row, pixel, channel. ONNX Conv. Groups with one
+ * input and one output channel are much faster as depthwise_f32. The order of summation is fixed by weights
+ * shape and ISA. */
+typedef struct conv_params {
+	size_t batch;
+	weights_shape weights; /* kernel equals window.kernel */
+	window window;
+	image_strides in, out;
+	epilogue epilogue;
+} conv_params;
+
+enum { CONV_OUT, CONV_IN, CONV_WEIGHTS, CONV_RESIDUAL, CONV_OPERANDS };
+
+/* depthwise_f32 takes conv_params too: weights.groups channels, one input and one output channel a group. */
+
+/* conv_transpose_f32, ONNX ConvTranspose: out[n, o, y] += in[n, i, p] * w[o, i, t] for y = p * stride + t *
+ * dilation - pad along each axis, for y in [0, out). It takes conv_params, where window.in is the input's
+ * extents and out the output's. row_begin and row_end are whole, rings 0. */
+
+/* Pooling. The axes of the epilogue are those of conv. */
+typedef enum pool_kind {
+	POOL_MAX,            /* -inf where no tap is inside */
+	POOL_AVERAGE,        /* divided by the number of taps inside the image (0 / 0 = NaN where none is) */
+	POOL_AVERAGE_PADDED, /* divided by the number of taps inside the image and its pads */
+	POOL_L1,             /* sum of |x| */
+	POOL_L2              /* sqrt of sum of x^2 */
+} pool_kind;
+
+typedef struct pool_params {
+	uint32_t kind;
+	size_t batch, channels;
+	window window;
+	ptrdiff_t pad_end[3]; /* what POOL_AVERAGE_PADDED counts as inside at the end */
+	image_strides in, out;
+	epilogue epilogue;
+} pool_params;
+
+enum { POOL_OUT, POOL_IN, POOL_RESIDUAL, POOL_OPERANDS };
+
+/* Interpolation, separable: along each axis output position o is the sum over t < taps of
+ * weight[o * taps + t] * in[index[o * taps + t]]; the caller computes the tables, so that every coordinate
+ * transformation, antialiasing and extrapolation is one kernel. An index of -1 reads `outside` in place of
+ * the input (for tf_crop_and_resize; the weights of such a position must then be 1, 0, ...). taps 1 ignores
+ * the weights and copies. ONNX Resize. */
+typedef struct resize_params {
+	size_t batch, channels;
+	size_t in[3], out[3];
+	size_t taps[3];
+	float outside;
+	image_strides in_stride, out_stride;
+	epilogue epilogue;
+} resize_params;
+
+/* The tables of axis a are args[RESIZE_INDEX + a] (int32_t) and args[RESIZE_WEIGHT + a] (float). */
+enum { RESIZE_OUT, RESIZE_IN, RESIZE_RESIDUAL, RESIZE_INDEX, RESIZE_WEIGHT = 6, RESIZE_OPERANDS = 9 };
+
+#endif
