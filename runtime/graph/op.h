@@ -64,6 +64,7 @@ typedef struct infer_value {
 } infer_value;
 
 typedef struct infer_in {
+	const struct op *op; /* for files that several operators share: its name for messages, its family */
 	dim_table *dims;   /* NULL: numeric */
 	const void *attrs;
 	int version;       /* the opset version at which this operator last changed, such as 13 for Reshape in opset 17 */
@@ -85,6 +86,7 @@ typedef struct infer_out {
 /* ---- Reference: the definition of the operator's result ---- */
 
 typedef struct call {
+	const struct op *op;
 	const void *attrs;
 	int version;
 	size_t n_in, n_out;
