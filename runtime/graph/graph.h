@@ -24,6 +24,7 @@ typedef struct value {
 	node_id producer;       /* NO_ID: an input or a constant */
 	graph_id graph;         /* where it is defined */
 	uint32_t uses;          /* by nodes of any graph and by graph outputs; kept by graph_count_uses */
+	value_id replaced_by;   /* NO_ID, or the value whose uses took over; resolved by graph_sweep */
 } value;
 
 typedef struct node {
@@ -44,7 +45,10 @@ typedef struct graph {
 	node_id *nodes;         /* topological order */
 	size_t node_count, node_capacity;
 	value_id *inputs, *outputs;
-	size_t input_count, output_count, input_capacity, output_capacity;
+	const char **output_names;   /* as the model wrote them: a pass may let another value take an output's place */
+	size_t input_count, output_count, input_capacity, output_capacity, name_capacity;
+	value_id *captures;          /* values of outer graphs used here or deeper; kept by graph_sort */
+	size_t capture_count, capture_capacity;
 } graph;
 
 typedef struct clast_model {
@@ -67,6 +71,9 @@ typedef struct clast_model {
 	} *mappings;
 	size_t mapping_count, mapping_capacity;
 } clast_model;
+
+/* Subgraphs of one node. */
+#define MAX_BODIES 4
 
 /* A parsed attribute, whatever it came from; strings and arrays need to live only during graph_add_node. */
 typedef struct attr_value {
@@ -107,6 +114,9 @@ clast_status graph_add_node(clast_model *m, graph_id g, const char *domain, cons
 clast_status graph_add_op_node(clast_model *m, graph_id g, const op *o, int version, const char *name, size_t n_in,
                                const value_id *in, size_t n_out, const value_id *out, const void *attrs, node_id *id,
                                clast_diag *d);
+/* Reads attributes by the operator's table; bodies[MAX_BODIES] receives its subgraphs. */
+clast_status attrs_read(clast_model *m, const op *o, int version, size_t n, const attr_value *values, void *attrs,
+                        graph_id *bodies, uint32_t *body_count, clast_diag *d);
 /* Fills an attrs struct with the defaults of a version. */
 void attrs_default(const op *o, int version, void *attrs);
 /* Topological sort of every graph; a cycle is an error that names its nodes. */
@@ -116,10 +126,11 @@ clast_status graph_infer(clast_model *m, clast_diag *d);
 /* Infers one node from what is known of its inputs and stores the result. */
 clast_status graph_infer_node(clast_model *m, node_id n, clast_diag *d);
 void graph_count_uses(clast_model *m);
-/* Removes dead nodes from the lists of their graphs. */
-void graph_sweep(clast_model *m);
-/* Makes every use of `from` a use of `to`, graph outputs too if asked. */
+/* Applies replacements, marks nodes without used outputs dead, removes dead nodes from the lists and recounts uses. */
+clast_status graph_sweep(clast_model *m, clast_diag *d);
+/* Makes every use of `from` a use of `to`, graph outputs too; takes effect in graph_sweep, until then ask graph_resolve. */
 void graph_replace_uses(clast_model *m, value_id from, value_id to);
+value_id graph_resolve(clast_model *m, value_id v);
 void value_shape(const clast_model *m, value_id v, shape *s);
 void value_infer(const clast_model *m, value_id v, infer_value *out);
 const char *node_name(const clast_model *m, node_id n);

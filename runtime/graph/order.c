@@ -1,0 +1,308 @@
+#include "order.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool order_equal(const order *a, const order *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (int i = 0; i < a->n; i++)
+		if (a->factors[i].stride != b->factors[i].stride || a->factors[i].extent != b->factors[i].extent)
+			return false;
+	return true;
+}
+
+/* Row-major strides of a shape. */
+static bool flat_strides(dim_table *t, const shape *s, dim *strides)
+{
+	dim stride = 1;
+	for (int a = s->rank - 1; a >= 0; a--) {
+		strides[a] = stride;
+		stride = dim_mul(t, stride, s->dims[a]);
+		if (stride == DIM_ERROR || stride == DIM_UNKNOWN)
+			return false;
+	}
+	return s->rank >= 0;
+}
+
+static bool append(order *o, dim stride, dim extent)
+{
+	if (extent == 1)
+		return true;
+	if (o->n == ORDER_MAX_FACTORS)
+		return false;
+	o->factors[o->n++] = (order_factor){ stride, extent };
+	return true;
+}
+
+/* Merges a factor with the one below it; the row-major order becomes n = 0. */
+static void normalise(dim_table *t, order *o)
+{
+	int n = 0;
+	for (int i = 0; i < o->n; i++) {
+		order_factor f = o->factors[i];
+		while (n > 0 && o->factors[n - 1].stride == dim_mul(t, f.stride, f.extent)) {
+			f.extent = dim_mul(t, o->factors[n - 1].extent, f.extent);
+			n--;
+		}
+		o->factors[n++] = f;
+	}
+	o->n = n;
+	if (n == 1 && o->factors[0].stride == 1)
+		o->n = 0;
+}
+
+bool order_permuted(dim_table *t, const shape *s, const int *perm, order *out)
+{
+	dim strides[CLAST_MAX_RANK];
+	if (!flat_strides(t, s, strides))
+		return false;
+	out->n = 0;
+	for (int i = 0; i < s->rank; i++)
+		if (!append(out, strides[perm[i]], s->dims[perm[i]]))
+			return false;
+	normalise(t, out);
+	return true;
+}
+
+bool order_last(dim_table *t, const shape *s, order *out)
+{
+	if (s->rank < 3) {
+		*out = order_first();
+		return s->rank >= 0;
+	}
+	int perm[CLAST_MAX_RANK] = { 0 };
+	for (int i = 1; i < s->rank - 1; i++)
+		perm[i] = i + 1;
+	perm[s->rank - 1] = 1;
+	return order_permuted(t, s, perm, out);
+}
+
+bool order_blocked(dim_table *t, const shape *s, int axis, int64_t block, order *out)
+{
+	dim strides[CLAST_MAX_RANK], blocks;
+	if (!flat_strides(t, s, strides) || axis >= s->rank || !dim_divide(t, s->dims[axis], block, &blocks))
+		return false;
+	out->n = 0;
+	for (int a = 0; a < s->rank; a++)
+		if (!append(out, a == axis ? dim_mul(t, strides[a], block) : strides[a], a == axis ? blocks : s->dims[a]))
+			return false;
+	if (!append(out, strides[axis], block))
+		return false;
+	normalise(t, out);
+	return true;
+}
+
+/* Splits f at the axis boundaries inside it; boundaries ascend with falling axis number. */
+static bool split_factor(dim_table *t, order_factor f, const shape *s, const dim *strides, order *out)
+{
+	order_factor parts[CLAST_MAX_RANK + 1];
+	int n = 0;
+	for (int a = s->rank - 1; a >= 0; a--) {
+		dim below, above;
+		if (s->dims[a] == 1 || strides[a] == f.stride || !dim_divide(t, strides[a], f.stride, &below) || below == 1)
+			continue;
+		if (below == f.extent || !dim_divide(t, f.extent, below, &above) || above == 1)
+			continue;
+		parts[n++] = (order_factor){ f.stride, below };
+		f = (order_factor){ strides[a], above };
+	}
+	parts[n++] = f;
+	while (n > 0) {
+		n--;
+		if (!append(out, parts[n].stride, parts[n].extent))
+			return false;
+	}
+	return true;
+}
+
+/* The axis that holds f whole: stride = strides[a] * k and k * extent divides the axis's extent; *inner = k. */
+static int axis_of(dim_table *t, order_factor f, const shape *s, const dim *strides, dim *inner)
+{
+	for (int a = 0; a < s->rank; a++) {
+		dim whole, rest;
+		if (s->dims[a] == 1 || !dim_divide(t, f.stride, strides[a], inner))
+			continue;
+		whole = dim_mul(t, *inner, f.extent);
+		if (whole == s->dims[a] || dim_divide(t, s->dims[a], whole, &rest))
+			return a;
+	}
+	return -1;
+}
+
+static bool refine(dim_table *t, const order *o, const shape *s, order *out, int *axes, dim *inner)
+{
+	dim strides[CLAST_MAX_RANK];
+	if (!flat_strides(t, s, strides))
+		return false;
+	out->n = 0;
+	if (!o->n) {
+		for (int a = 0; a < s->rank; a++)
+			if (!append(out, strides[a], s->dims[a]))
+				return false;
+	}
+	for (int i = 0; i < o->n; i++)
+		if (!split_factor(t, o->factors[i], s, strides, out))
+			return false;
+	for (int i = 0; i < out->n; i++)
+		if ((axes[i] = axis_of(t, out->factors[i], s, strides, &inner[i])) < 0)
+			return false;
+	return true;
+}
+
+bool order_refine(dim_table *t, const order *o, const shape *s, order *out)
+{
+	int axes[ORDER_MAX_FACTORS];
+	dim inner[ORDER_MAX_FACTORS];
+	return refine(t, o, s, out, axes, inner);
+}
+
+bool order_transpose(dim_table *t, const order *o, const shape *s, const int *perm, order *out)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS], inverse[CLAST_MAX_RANK];
+	dim inner[ORDER_MAX_FACTORS], strides[CLAST_MAX_RANK];
+	shape to = { .rank = s->rank };
+	if (!refine(t, o, s, &fine, axes, inner))
+		return false;
+	for (int i = 0; i < s->rank; i++) {
+		to.dims[i] = s->dims[perm[i]];
+		inverse[perm[i]] = i;
+	}
+	if (!flat_strides(t, &to, strides))
+		return false;
+	out->n = 0;
+	for (int i = 0; i < fine.n; i++)
+		if (!append(out, dim_mul(t, strides[inverse[axes[i]]], inner[i]), fine.factors[i].extent))
+			return false;
+	normalise(t, out);
+	return true;
+}
+
+bool order_axes(dim_table *t, const order *o, const shape *s, int *perm)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS], n = 0, place[CLAST_MAX_RANK];
+	dim inner[ORDER_MAX_FACTORS];
+	if (!refine(t, o, s, &fine, axes, inner))
+		return false;
+	for (int a = 0; a < s->rank; a++)
+		place[a] = -1;
+	for (int i = 0; i < fine.n; i++) {
+		if (place[axes[i]] >= 0 || inner[i] != 1)
+			return false;
+		place[axes[i]] = i;
+		perm[n++] = axes[i];
+	}
+	for (int a = 0; a < s->rank; a++) { /* extents of 1: right before the next axis that has a place */
+		if (place[a] >= 0)
+			continue;
+		int at = n;
+		for (int i = 0; i < n; i++)
+			if (perm[i] == a + 1)
+				at = i;
+		memmove(perm + at + 1, perm + at, (size_t)(n - at) * sizeof *perm);
+		perm[at] = a;
+		n++;
+		place[a] = at;
+	}
+	return n == s->rank;
+}
+
+bool order_view(const order *o, clast_dtype dtype, int rank, const int64_t *dims, void *data, tensor_view *out)
+{
+	view_dense(out, dtype, rank, dims, data);
+	if (!o->n)
+		return true;
+	for (int a = 0; a < rank; a++)
+		if (dims[a] == 0)
+			return true;
+	shape s = { .rank = rank };
+	memcpy(s.dims, dims, (size_t)rank * sizeof *dims);
+	order fine;
+	int axes[ORDER_MAX_FACTORS];
+	dim inner[ORDER_MAX_FACTORS];
+	if (!refine(NULL, o, &s, &fine, axes, inner))
+		return false;
+	int64_t stride = 1, memory[ORDER_MAX_FACTORS];
+	for (int i = fine.n - 1; i >= 0; i--) {
+		memory[i] = stride;
+		stride *= fine.factors[i].extent;
+	}
+	if (stride != view_count(out))
+		return false;
+	for (int a = 0; a < rank; a++) {
+		axis_factor parts[ORDER_MAX_FACTORS];
+		dim at[ORDER_MAX_FACTORS];
+		int n = 0;
+		for (int i = 0; i < fine.n; i++) { /* insertion sort by digit weight, highest first */
+			if (axes[i] != a)
+				continue;
+			int j = n++;
+			for (; j > 0 && at[j - 1] < inner[i]; j--) {
+				at[j] = at[j - 1];
+				parts[j] = parts[j - 1];
+			}
+			at[j] = inner[i];
+			parts[j] = (axis_factor){ fine.factors[i].extent, memory[i] };
+		}
+		if (n == 1) {
+			out->strides[a] = parts[0].stride;
+		} else if (n > 1) {
+			if (out->factor_count + n > VIEW_MAX_FACTORS)
+				return false;
+			out->split[a] = (uint8_t)n;
+			out->first_factor[a] = out->factor_count;
+			memcpy(out->factors + out->factor_count, parts, (size_t)n * sizeof *parts);
+			out->factor_count = (uint8_t)(out->factor_count + n);
+		}
+	}
+	return true;
+}
+
+static void axis_name(const shape *s, int axis, char *buffer, size_t bytes)
+{
+	static const char *const names[] = { "NCW", "NCHW", "NCDHW" };
+	if (s->rank >= 3 && s->rank <= 5)
+		snprintf(buffer, bytes, "%c", names[s->rank - 3][axis]);
+	else
+		snprintf(buffer, bytes, "d%d", axis);
+}
+
+void order_format(dim_table *t, const order *o, const shape *s, char *buffer, size_t bytes)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS], perm[CLAST_MAX_RANK];
+	dim inner[ORDER_MAX_FACTORS];
+	char name[24], text[48];
+	size_t used = 0;
+	buffer[0] = 0;
+	if (s->rank < 0 || !o->n || order_axes(t, o, s, perm)) {
+		for (int i = 0; i < s->rank && used < bytes; i++) {
+			axis_name(s, o->n ? perm[i] : i, name, sizeof name);
+			used += (size_t)snprintf(buffer + used, bytes - used, "%s%s", i ? " " : "", name);
+		}
+		return;
+	}
+	if (!refine(t, o, s, &fine, axes, inner)) {
+		snprintf(buffer, bytes, "?");
+		return;
+	}
+	for (int i = 0; i < fine.n && used < bytes; i++) {
+		char k[64], e[64];
+		axis_name(s, axes[i], name, sizeof name);
+		dim_format(t, inner[i], k, sizeof k);
+		dim_format(t, dim_mul(t, inner[i], fine.factors[i].extent), e, sizeof e);
+		const bool low = inner[i] == 1, high = dim_mul(t, inner[i], fine.factors[i].extent) == s->dims[axes[i]];
+		if (low && high)
+			snprintf(text, sizeof text, "%s", name);
+		else if (low)
+			snprintf(text, sizeof text, "%s%%%.16s", name, e);
+		else if (high)
+			snprintf(text, sizeof text, "%s/%.16s", name, k);
+		else
+			snprintf(text, sizeof text, "%s%%%.10s/%.10s", name, e, k);
+		used += (size_t)snprintf(buffer + used, bytes - used, "%s%s", i ? " " : "", text);
+	}
+}
