@@ -180,8 +180,8 @@ clast_status graph_add_node(clast_model *m, graph_id g, const char *domain, cons
 		memcpy(n->bodies, bodies, n->n_bodies * sizeof *bodies);
 	}
 	if (o->check) {
-		const infer_in call = { .dims = m->dims, .attrs = n->attrs, .version = v->since, .n_in = n_in, .n_out = n_out };
-		s = o->check(&call, d);
+		const infer_in probe = { .op = o, .dims = m->dims, .attrs = n->attrs, .version = v->since, .n_in = n_in, .n_out = n_out };
+		s = o->check(&probe, d);
 		if (s)
 			return s;
 	}

@@ -125,6 +125,8 @@ clast_status graph_sort(clast_model *m, clast_diag *d);
 clast_status graph_infer(clast_model *m, clast_diag *d);
 /* Infers one node from what is known of its inputs and stores the result. */
 clast_status graph_infer_node(clast_model *m, node_id n, clast_diag *d);
+/* Names the node in a failure that does not name one yet. Returns s. */
+clast_status node_fail(const clast_model *m, node_id n, clast_status s, clast_diag *d);
 void graph_count_uses(clast_model *m);
 /* Applies replacements, marks nodes without used outputs dead, removes dead nodes from the lists and recounts uses. */
 clast_status graph_sweep(clast_model *m, clast_diag *d);

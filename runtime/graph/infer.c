@@ -108,7 +108,7 @@ clast_status infer_axes(const int64_t *axes, size_t n, int rank, uint32_t *mask,
 {
 	*mask = 0;
 	for (size_t i = 0; i < n; i++) {
-		int axis;
+		int axis = 0;
 		const clast_status s = infer_axis(axes[i], rank, "axes", &axis, d);
 		if (s)
 			return s;

@@ -115,7 +115,8 @@ static clast_status infer_with(clast_model *m, node_id id, infer_value *inputs, 
 		outputs[i].present = n.out[i] != NO_ID;
 		outputs[i].shape.rank = -1;
 	}
-	const infer_in in = { .dims = m->dims,
+	const infer_in in = { .op = n.op,
+		              .dims = m->dims,
 		              .attrs = n.attrs,
 		              .version = n.version,
 		              .n_in = n.n_in,
@@ -137,6 +138,21 @@ static clast_status infer_with(clast_model *m, node_id id, infer_value *inputs, 
 	return s;
 }
 
+/* Puts "node NAME (OP): " in front of the message, once. */
+clast_status node_fail(const clast_model *m, node_id id, clast_status s, clast_diag *d)
+{
+	if (d && !d->node[0]) {
+		char head[300];
+		const int n = snprintf(head, sizeof head, "node %s (%s): ", quote(node_name(m, id)).text, m->nodes[id].op->name);
+		const size_t room = sizeof d->message - 1 - (size_t)n;
+		memmove(d->message + n, d->message, strnlen(d->message, room) + 1);
+		memcpy(d->message, head, (size_t)n);
+		d->message[sizeof d->message - 1] = 0;
+		diag_node(d, node_name(m, id));
+	}
+	return s;
+}
+
 clast_status graph_infer_node(clast_model *m, node_id id, clast_diag *d)
 {
 	infer_value few[FEW], *many = NULL;
@@ -145,14 +161,8 @@ clast_status graph_infer_node(clast_model *m, node_id id, clast_diag *d)
 		return fail_memory(d, n * sizeof *many);
 	infer_value *values = many ? many : few;
 	const clast_status s = infer_with(m, id, values, values + m->nodes[id].n_in, d);
-	if (s) {
-		char text[200];
-		if (d && !d->node[0]) {
-			snprintf(text, sizeof text, "%s", d->message);
-			diag_node(d, node_name(m, id));
-			d->status = fail(d, s, "node %s (%s): %s", quote(node_name(m, id)).text, m->nodes[id].op->name, text);
-		}
-	}
+	if (s)
+		node_fail(m, id, s, d);
 	mem_free(&m->memory, many, n * sizeof *many);
 	return s;
 }

@@ -1,0 +1,21 @@
+#include "op.h"
+
+clast_status call_output(call *c, size_t index, clast_dtype dtype, int rank, const int64_t *dims)
+{
+	return c->host->output(c, index, dtype, rank, dims);
+}
+
+clast_status call_body(call *c, int graph, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out)
+{
+	return c->host->body(c, graph, n_in, in, n_out, out);
+}
+
+void call_release(call *c, const tensor_view *v)
+{
+	c->host->release(c, v);
+}
+
+bool call_proceed(call *c)
+{
+	return c->host->proceed(c);
+}

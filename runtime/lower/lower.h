@@ -1,0 +1,135 @@
+/* Lowering: from a node of known orders and concrete shapes to calls of compute kernels.
+ *
+ * A family knows one kind of kernel: which nodes it computes, what it needs of the order of each operand, and how attributes and strides
+ * become kernel parameters. Families are listed in lower.def, best first; the operator's reference is always the last candidate. */
+#ifndef CLAST_LOWER_H
+#define CLAST_LOWER_H
+
+#include "cpu_kernels.h"
+#include "graph.h"
+#include "program.h"
+
+/* What a kernel needs of the order of an operand. Strides along the axes are always free but for `unit`. */
+typedef enum port_need {
+	PORT_ABSENT,  /* the kernel does not read the operand (absorbed into weights or parameters at plan time) */
+	PORT_VIEW,    /* any order, split axes too */
+	PORT_WHOLE,   /* any order that keeps axes whole: one stride an axis */
+	PORT_SAME,    /* the same order as the other PORT_SAME operands; axes may be split. Broadcast operands need not be PORT_SAME */
+	PORT_FIRST,   /* row-major */
+	PORT_LAST,    /* axis 1 innermost, the others in their order */
+	PORT_ROWS     /* axes whole, the last logical axis innermost in memory */
+} port_need;
+
+typedef struct port {
+	port_need need;
+	bool unit; /* the innermost axis in memory must have stride 1 */
+} port;
+
+/* A node as a family sees it while planning: shapes may be symbolic. */
+typedef struct lower_node {
+	const clast_model *m;
+	const node *n;
+	const infer_value *in, *out; /* in[i].data is set for constants */
+} lower_node;
+
+#define FUSED_MAX_OPERANDS EPILOGUE_MAX_OPERANDS
+
+/* Elementwise nodes that run with the anchor of a group, as a program: the anchor's result is in register 0 at the start, and what is in
+ * register 0 at the end is written to the output. PROGRAM_LOAD reads operand a of the list. */
+typedef struct fused {
+	program program;
+	uint32_t operand_count;
+} fused;
+
+typedef struct lowering lowering;
+
+typedef enum arg_kind { ARG_NONE, ARG_IN, ARG_OUT, ARG_FUSED, ARG_WEIGHT, ARG_TABLE, ARG_TEMP } arg_kind;
+
+typedef struct lower_arg {
+	arg_kind kind;
+	uint32_t index;      /* of the operand, or as returned by lower_weight, lower_table, lower_temp */
+	ptrdiff_t offset_bytes; /* added to the operand's first element */
+} lower_arg;
+
+struct lowering_host {
+	clast_status (*emit)(lowering *l, kernel_id kernel, const void *params, size_t arg_count, const lower_arg *args,
+	                     bool beside);
+	clast_status (*weight)(lowering *l, packing_id packing, const weights_shape *shape, const weights_source *source,
+	                       const void *key, size_t key_bytes, uint32_t *index);
+	clast_status (*table)(lowering *l, size_t bytes, void **data, uint32_t *index);
+	clast_status (*temp)(lowering *l, size_t bytes, uint32_t *index);
+};
+
+/* A step at concrete shapes. Views carry dims and strides; their data must not be read, except in[i].data of constants. */
+struct lowering {
+	const clast_model *m;
+	const node *n;               /* the anchor; NULL for a group of elementwise nodes alone and for a conversion of order */
+	size_t n_in, n_out;          /* of the anchor; an elementwise group has fused operands only and one output */
+	const infer_value *in;       /* numeric */
+	const tensor_view *in_view;  /* [n_in] */
+	const tensor_view *out_view; /* [n_out] */
+	const fused *fused;          /* NULL: nothing */
+	const tensor_view *fused_view; /* operands of the program, broadcast to the dims of out_view[0] */
+	const struct lowering_host *host;
+	void *context;
+	bump *memory;                /* lives as long as the specialisation */
+	clast_diag *diag;
+};
+
+/* Adds a kernel call. It starts when all earlier ones have finished, except with `beside`: then it may run beside the one emitted before
+ * it (they write different elements). params are copied. */
+clast_status lower_emit(lowering *l, kernel_id kernel, const void *params, size_t arg_count, const lower_arg *args);
+clast_status lower_emit_beside(lowering *l, kernel_id kernel, const void *params, size_t arg_count, const lower_arg *args);
+/* Packed weights, made once for all specialisations of the plan. key holds whatever the result depends on beside packing and shape: ids of
+ * the constants, permutations, transposition. */
+clast_status lower_weight(lowering *l, packing_id packing, const weights_shape *shape, const weights_source *source,
+                          const void *key, size_t key_bytes, uint32_t *index);
+/* Constant data that depends on the concrete shapes (interpolation tables); *data is to be filled before the call returns to the host. */
+clast_status lower_table(lowering *l, size_t bytes, void **data, uint32_t *index);
+/* Memory of the arena that is needed during this step only. */
+clast_status lower_temp(lowering *l, size_t bytes, uint32_t *index);
+
+typedef struct kernel_family {
+	const char *name;
+	/* Whether the family computes the node: by operator, attributes, dtypes, ranks and which operands are constant, never by concrete
+	 * extents. ports: n_in inputs, then n_out outputs. */
+	bool (*accepts)(const lower_node *x, port *ports);
+	bool epilogue; /* can run a fused program on output 0 */
+	/* Emits kernel calls. CLAST_ERROR_UNSUPPORTED lets the step fall back to the reference for these shapes. */
+	clast_status (*lower)(lowering *l);
+} kernel_family;
+
+/* Family numbers are stable within a build; FAMILY_REFERENCE is the operator's reference. */
+#define FAMILY_REFERENCE UINT16_MAX
+size_t family_count(void);
+const kernel_family *family_at(size_t index);
+/* The first family that accepts the node, and what it needs; FAMILY_REFERENCE with PORT_VIEW everywhere if none does. */
+uint16_t family_find(const lower_node *x, port *ports);
+
+/* The elementwise families: whether the node is a float32 function of its inputs element by element, so that it can be part of a
+ * program. */
+bool fuse_accepts(const lower_node *x);
+/* Appends the node to a program. sources[i] says where input i comes from: a register (0..7) or operand number + 16; dst is the register
+ * for the result. False if the program is full. Scalar constants become immediate. */
+bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst);
+/* Turns l->fused with its operands (views broadcast to the output's dims) into the epilogue of a kernel whose output axes are
+ * axes[0..n) of the logical output (-1: an axis of extent 1), channels last. Recognises residual add and clamps. args receives the
+ * residual and then the operands (ARG_NONE where absent); *count how many. False if it cannot be expressed. */
+bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
+                   size_t *count);
+
+/* ---- Views: outputs that lie within an input, inputs that can be produced within an output ---- */
+
+/* Slice, Split: turns *v, the view of input 0, into that of output j. False if the node is none or no view exists. */
+bool lower_slice_view(const lowering *l, size_t j, tensor_view *v);
+/* Concat: the axis, or -1 if the node is none. Input i then belongs into the slot of the output that begins after the extents of the
+ * inputs before it. */
+int lower_concat_axis(const node *n, int rank);
+
+/* Calls made by the runtime itself. */
+/* Element-wise group: operands in fused_view, result in out_view[0]. */
+clast_status lower_eltwise(lowering *l);
+/* Copy of in_view[0] to out_view[0], any strides, any dtype. */
+clast_status lower_copy(lowering *l);
+
+#endif
