@@ -195,7 +195,7 @@ uint8_t f8_from_double(clast_dtype t, double x, bool saturate)
 	const uint8_t sign = signbit(x) ? 0x80 : 0;
 	const bool unsigned_zero = f8_unsigned_zero(t);
 	if (isnan(x))
-		return unsigned_zero ? 0x80 : sign | 0x7f;
+		return unsigned_zero ? 0x80 : sign | (t == CLAST_FLOAT8E5M2 ? 0x7e : 0x7f);
 	const uint32_t magnitude = isinf(x) ? f.largest + 1 : format_round(f, x);
 	if (magnitude > f.largest) {
 		if (saturate)
@@ -216,7 +216,7 @@ float f4_to_float(uint8_t bits)
 
 uint8_t f4_from_double(double x)
 {
-	const uint8_t sign = signbit(x) ? 8 : 0;
+	const uint8_t sign = signbit(x) && !isnan(x) ? 8 : 0;
 	const uint32_t magnitude = isnan(x) || isinf(x) ? f4.largest : format_round(f4, x);
 	return sign | (uint8_t)(magnitude > f4.largest ? f4.largest : magnitude);
 }
@@ -226,16 +226,19 @@ float e8m0_to_float(uint8_t bits)
 	return bits == 0xff ? NAN : ldexpf(1, bits - 127);
 }
 
-/* As the ONNX reference rounds, on the bits of float32: a fraction below the normal range also counts as one,
- * and a tie goes up. */
-uint8_t e8m0_from_float(float x, e8m0_round round, bool saturate)
+uint8_t e8m0_from_double(double x, e8m0_round round, bool saturate)
 {
-	uint32_t u;
-	memcpy(&u, &x, sizeof(u));
-	const uint32_t exponent = u >> 23 & 0xff, fraction = u & 0x7fffff;
-	if (exponent == 0xff)
+	if (isnan(x))
 		return 0xff;
-	const bool up = (round == E8M0_UP && fraction) ||
-			(round == E8M0_NEAREST && fraction >= 0x400000 && (exponent || fraction > 0x400000));
-	return (uint8_t)(exponent + (up && !(saturate && exponent == 0xfe)));
+	int exponent = x == 0 ? -1000 : 1000;
+	if (x != 0 && !isinf(x)) {
+		const double mantissa = fabs(frexp(x, &exponent)); /* in [0.5, 1) */
+		exponent += 126 + ((round == E8M0_UP && mantissa > 0.5) ||
+				   (round == E8M0_NEAREST && mantissa >= 0.75));
+	}
+	if (exponent < 0)
+		return saturate ? 0 : 0xff;
+	if (exponent > 254)
+		return saturate ? 254 : 0xff;
+	return (uint8_t)exponent;
 }

@@ -110,14 +110,15 @@ uint16_t bf16_from_double(double x);
 float f8_to_float(clast_dtype t, uint8_t bits);
 uint8_t f8_from_double(clast_dtype t, double x, bool saturate);
 
-/* float4e2m1: 4 bits in the low half of a byte; values beyond 6 saturate; NaN gives 6 with its sign. */
+/* float4e2m1: 4 bits in the low half of a byte; values beyond 6 saturate; NaN gives 6. */
 float f4_to_float(uint8_t bits);
 uint8_t f4_from_double(double x);
 
-/* float8e8m0: powers of two from 2^-127 to 2^127 without a sign; 255 is NaN. The magnitude of x is rounded as
- * ONNX Cast does it; infinity gives NaN, and so does a result beyond 2^127 unless saturated. */
+/* float8e8m0: powers of two from 2^-127 to 2^127 without a sign; 255 is NaN. The magnitude of x is rounded
+ * up, down or to the nearest (a tie goes up). Beyond the range, and for 0, the nearest end if saturated, else
+ * NaN. */
 typedef enum e8m0_round { E8M0_UP, E8M0_DOWN, E8M0_NEAREST } e8m0_round;
 float e8m0_to_float(uint8_t bits);
-uint8_t e8m0_from_float(float x, e8m0_round round, bool saturate);
+uint8_t e8m0_from_double(double x, e8m0_round round, bool saturate);
 
 #endif

@@ -220,7 +220,7 @@ void store_real(const tensor_view *v, int64_t i, double x)
 		((uint8_t *)p)[i] = f8_from_double(v->dtype, x, true);
 		break;
 	case CLAST_FLOAT8E8M0:
-		((uint8_t *)p)[i] = e8m0_from_float((float)x, E8M0_UP, true);
+		((uint8_t *)p)[i] = e8m0_from_double(x, E8M0_UP, true);
 		break;
 	case CLAST_FLOAT4E2M1:
 		((uint8_t *)p)[i] = f4_from_double(x);
