@@ -19,3 +19,10 @@ bool call_proceed(call *c)
 {
 	return c->host->proceed(c);
 }
+
+clast_status call_string(call *c, const char *bytes, size_t length, clast_string *out)
+{
+	if (!c->host->string)
+		return fail(c->diag, CLAST_ERROR_UNSUPPORTED, "new strings cannot be made here");
+	return c->host->string(c, bytes, length, out);
+}

@@ -104,6 +104,7 @@ struct call_host {
 	clast_status (*body)(call *c, int graph, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out);
 	void (*release)(call *c, const tensor_view *v);
 	bool (*proceed)(call *c);
+	clast_status (*string)(call *c, const char *bytes, size_t length, clast_string *out); /* may be NULL */
 };
 
 /* Gives output `index` its memory and dims (row-major); for outputs whose size depends on data. Also accepted, and then a check
@@ -113,6 +114,8 @@ clast_status call_output(call *c, size_t index, clast_dtype dtype, int rank, con
  * call_release(). Captured values are the host's business. */
 clast_status call_body(call *c, int graph, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out);
 void call_release(call *c, const tensor_view *v);
+/* An element of a string output, its bytes copied to where they live as long as the outputs. */
+clast_status call_string(call *c, const char *bytes, size_t length, clast_string *out);
 /* False when the run was cancelled or out of its limits; ask in long loops. */
 bool call_proceed(call *c);
 
