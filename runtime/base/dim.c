@@ -407,10 +407,12 @@ dim dim_floor_div(dim_table *t, dim a, dim b)
 
 dim dim_ceil_div(dim_table *t, dim a, dim b)
 {
+	dim q;
+	if (dim_divide(t, a, b, &q))
+		return q;
 	/* For numbers and where the sign of b is unknown; elsewhere in the form that a convolution's extent
 	 * has. */
-	dim ignored;
-	if (poisoned(t, a, b, &ignored) || numbers(a, b) || dim_bounds_of(t, b).lo < 1)
+	if (poisoned(t, a, b, &q) || numbers(a, b) || dim_bounds_of(t, b).lo < 1)
 		return dim_neg(t, dim_floor_div(t, dim_neg(t, a), b));
 	return dim_floor_div(t, dim_add(t, a, dim_sub(t, b, 1)), b);
 }
