@@ -1,8 +1,9 @@
 /* ONNX BatchNormalization: y[n, c, d] = (x[n, c, d] - mean[c]) / sqrt(var[c] + epsilon) * scale[c] + b[c].
- * x, y: [N, C, D1...] (or [N], then C = 1); scale, b, mean, var: [C]; before version 9 and with spatial = 0: [C, D1...].
- * In training mean and var are those of x (population variance), and the further outputs are the running statistics
- * momentum * given + (1 - momentum) * those of x, and before version 14 those of x themselves. Training means the attribute
- * training_mode since version 14; before, that further outputs are asked for, unless is_test (version 6) denies it. */
+ * x, y: [N, C, D1...] (or [N], then C = 1); scale, b, mean, var: [C]; before version 9 and with spatial = 0:
+ * [C, D1...]. In training mean and var are those of x (population variance), and the further outputs are the
+ * running statistics momentum * given + (1 - momentum) * those of x, and before version 14 those of x
+ * themselves. Training means the attribute training_mode since version 14; before, that further outputs are
+ * asked for, unless is_test (version 6) denies it. */
 #include <math.h>
 
 #include "norm_attrs.h"
@@ -26,8 +27,8 @@ static clast_status check_statistics(const infer_in *in, size_t i, clast_diag *d
 	for (int k = 0; !s && k < rank; k++) {
 		const dim want = end > 1 ? x->dims[1 + k] : 1;
 		if (dim_is_number(want) && dim_is_number(v->dims[k]) && want != v->dims[k])
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: axis %d has extent %lld, expected %lld", i, k,
-			            (long long)v->dims[k], (long long)want);
+			return fail(d, CLAST_ERROR_MODEL, "input %zu: axis %d has extent %lld, expected %lld",
+				    i, k, (long long)v->dims[k], (long long)want);
 	}
 	return s;
 }
@@ -47,7 +48,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	infer_set(out, 0, in->in[0].dtype, &in->in[0].shape);
 	for (size_t i = 1; i < in->n_out; i++)
 		if (wants_output(in, out, i))
-			infer_set(out, i, in->in[i % 2 ? MEAN : VAR].dtype, &in->in[i % 2 ? MEAN : VAR].shape);
+			infer_set(out, i, in->in[i % 2 ? MEAN : VAR].dtype,
+				  &in->in[i % 2 ? MEAN : VAR].shape);
 	return CLAST_OK;
 }
 
@@ -98,7 +100,8 @@ static void measure(const tensor_view *x, const parts *p, int64_t channel, doubl
 	*var = squares / (double)p->others;
 }
 
-/* Outputs 1 and 2 are the running statistics, 3 and 4 those of x; where nothing is trained both are the given ones. */
+/* Outputs 1 and 2 are the running statistics, 3 and 4 those of x; where nothing is trained both are the given
+ * ones. */
 static void store_statistics(call *c, bool training, const double *given, const double *own, int64_t channel)
 {
 	const batch_norm_attrs *a = c->attrs;
@@ -132,7 +135,8 @@ static clast_status normalise(call *c, const parts *p, const double *const *vect
 		const double factor = vectors[SCALE][i] / sqrt(own[1] + (double)a->epsilon);
 		for (int64_t j = 0; j < p->others; j++) {
 			const double x = load_real(c->in[0], p->x_channel[i] + p->x_other[j]);
-			store_real(c->out[0], p->y_channel[i] + p->y_other[j], (x - own[0]) * factor + vectors[BIAS][i]);
+			store_real(c->out[0], p->y_channel[i] + p->y_other[j],
+				   (x - own[0]) * factor + vectors[BIAS][i]);
 		}
 		if (!call_proceed(c))
 			return fail(c->diag, CLAST_ERROR_CANCELLED, "cancelled");
@@ -154,17 +158,31 @@ static clast_status reference(call *c)
 	return s;
 }
 
-static const attr_spec spec[] = { { "epsilon", ATTR_FLOAT, offsetof(batch_norm_attrs, epsilon), .f = 1e-5f },
-	                          { "momentum", ATTR_FLOAT, offsetof(batch_norm_attrs, momentum), .f = 0.9f },
-	                          { "is_test", ATTR_BOOL, offsetof(batch_norm_attrs, is_test), .until = 7 },
-	                          { "spatial", ATTR_INT, offsetof(batch_norm_attrs, spatial), .i = 1, .until = 9 },
-	                          { "training_mode", ATTR_BOOL, offsetof(batch_norm_attrs, training_mode), .since = 14 },
-	                          { "consumed_inputs", ATTR_INTS, offsetof(batch_norm_attrs, consumed_inputs), .until = 6 },
-	                          { 0 } };
-static const op_version versions[] = { { 1, DTYPES_FLOAT },       { 6, DTYPES_FLOAT },
-	                               { 7, DTYPES_FLOAT },       { 9, DTYPES_FLOAT },
-	                               { 14, DTYPES_FLOAT_BF16 }, { 15, DTYPES_FLOAT_BF16 },
-	                               { 0 } };
-const op op_batch_normalization = { .name = "BatchNormalization", .domain = "", .versions = versions, .attrs = spec,
-	                            .attrs_bytes = sizeof(batch_norm_attrs), .min_in = 5, .max_in = 5, .min_out = 1, .max_out = 5,
-	                            .rule = RULE_CHANNELS, .infer = infer, .reference = reference };
+static const attr_spec spec[] = {
+	{ "epsilon", ATTR_FLOAT, offsetof(batch_norm_attrs, epsilon), .f = 1e-5f },
+	{ "momentum", ATTR_FLOAT, offsetof(batch_norm_attrs, momentum), .f = 0.9f },
+	{ "is_test", ATTR_BOOL, offsetof(batch_norm_attrs, is_test), .until = 7 },
+	{ "spatial", ATTR_INT, offsetof(batch_norm_attrs, spatial), .i = 1, .until = 9 },
+	{ "training_mode", ATTR_BOOL, offsetof(batch_norm_attrs, training_mode), .since = 14 },
+	{ "consumed_inputs", ATTR_INTS, offsetof(batch_norm_attrs, consumed_inputs), .until = 6 },
+	{ 0 }
+};
+static const op_version versions[] = { { 1, DTYPES_FLOAT },
+				       { 6, DTYPES_FLOAT },
+				       { 7, DTYPES_FLOAT },
+				       { 9, DTYPES_FLOAT },
+				       { 14, DTYPES_FLOAT_BF16 },
+				       { 15, DTYPES_FLOAT_BF16 },
+				       { 0 } };
+const op op_batch_normalization = { .name = "BatchNormalization",
+				    .domain = "",
+				    .versions = versions,
+				    .attrs = spec,
+				    .attrs_bytes = sizeof(batch_norm_attrs),
+				    .min_in = 5,
+				    .max_in = 5,
+				    .min_out = 1,
+				    .max_out = 5,
+				    .rule = RULE_CHANNELS,
+				    .infer = infer,
+				    .reference = reference };

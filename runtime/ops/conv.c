@@ -1,4 +1,5 @@
-/* ONNX Conv: y[n, m, o] = bias[m] + sum over the channels c of the group of m and the taps k of x[n, c, o * stride + k * dilation
+/* ONNX Conv: y[n, m, o] = bias[m] + sum over the channels c of the group of m and the taps k of x[n, c, o *
+ * stride + k * dilation
  * - pad] * w[m, c, k], zero outside x, for any number of spatial axes.
  * x: [N, C, D1...], w: [M, C / group, K1...], bias: [M], y: [N, M, O1...]. */
 #include "conv_sum.h"
@@ -20,7 +21,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 static clast_status reference(call *c)
 {
 	conv_sum sum = { .x = c->in[0], .w = c->in[1], .y = c->out[0] };
-	clast_status s = conv_geometry_of(c->attrs, sum.x->rank, sum.x->dims, sum.w->dims, &sum.geometry, c->diag);
+	clast_status s =
+		conv_geometry_of(c->attrs, sum.x->rank, sum.x->dims, sum.w->dims, &sum.geometry, c->diag);
 	if (s)
 		return s;
 	bump b;
@@ -34,9 +36,20 @@ static clast_status reference(call *c)
 }
 
 static const attr_spec spec[] = { WINDOW_ATTRS(conv_attrs, window, false, 1),
-	                          { "group", ATTR_INT, offsetof(conv_attrs, group), .i = 1 },
-	                          { 0 } };
-static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 11, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_conv = { .name = "Conv", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(conv_attrs),
-	             .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1, .rule = RULE_CHANNELS, .infer = infer,
-	             .reference = reference };
+				  { "group", ATTR_INT, offsetof(conv_attrs, group), .i = 1 },
+				  { 0 } };
+static const op_version versions[] = {
+	{ 1, DTYPES_FLOAT }, { 11, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 }
+};
+const op op_conv = { .name = "Conv",
+		     .domain = "",
+		     .versions = versions,
+		     .attrs = spec,
+		     .attrs_bytes = sizeof(conv_attrs),
+		     .min_in = 2,
+		     .max_in = 3,
+		     .min_out = 1,
+		     .max_out = 1,
+		     .rule = RULE_CHANNELS,
+		     .infer = infer,
+		     .reference = reference };

@@ -5,16 +5,17 @@ const char *const auto_pad_names[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VA
 /* Attribute values and extents stay below 2^31, so that sums and products of two of them fit int64_t. */
 #define MAX_WINDOW INT32_MAX
 
-static clast_status read_list(const int_list *list, const char *name, int count, int64_t lowest, int64_t otherwise, int64_t *out,
-                              clast_diag *d)
+static clast_status read_list(const int_list *list, const char *name, int count, int64_t lowest,
+			      int64_t otherwise, int64_t *out, clast_diag *d)
 {
 	if (list->given && list->n && list->n != (size_t)count)
-		return fail(d, CLAST_ERROR_MODEL, "attribute %s: expected %d values, found %zu", name, count, list->n);
+		return fail(d, CLAST_ERROR_MODEL, "attribute %s: expected %d values, found %zu", name, count,
+			    list->n);
 	for (int i = 0; i < count; i++) {
 		out[i] = list->given && list->n ? list->v[i] : otherwise;
 		if (out[i] < lowest || out[i] > MAX_WINDOW)
-			return fail(d, CLAST_ERROR_MODEL, "attribute %s[%d]: expected %lld to %d, found %lld", name, i,
-			            (long long)lowest, MAX_WINDOW, (long long)out[i]);
+			return fail(d, CLAST_ERROR_MODEL, "attribute %s[%d]: expected %lld to %d, found %lld",
+				    name, i, (long long)lowest, MAX_WINDOW, (long long)out[i]);
 	}
 	return CLAST_OK;
 }
@@ -23,7 +24,8 @@ clast_status window_read(const window_attrs *a, int spatial, conv_geometry *g, c
 {
 	*g = (conv_geometry){ .spatial = spatial, .group = 1 };
 	if (spatial < 0 || spatial > MAX_SPATIAL)
-		return fail(d, CLAST_ERROR_MODEL, "expected 1 to %d spatial axes, found %d", MAX_SPATIAL, spatial);
+		return fail(d, CLAST_ERROR_MODEL, "expected 1 to %d spatial axes, found %d", MAX_SPATIAL,
+			    spatial);
 	const bool given = a->kernel_shape.given && a->kernel_shape.n;
 	clast_status s = read_list(&a->kernel_shape, "kernel_shape", spatial, given, 0, g->kernel, d);
 	if (!s)
@@ -44,11 +46,13 @@ clast_status window_kernel(const conv_geometry *g, int i, dim w, dim *kernel, cl
 {
 	*kernel = g->kernel[i] ? g->kernel[i] : w;
 	if (dim_is_number(w) && *kernel != w)
-		return fail(d, CLAST_ERROR_MODEL, "attribute kernel_shape[%d] is %lld but the weights have extent %lld", i,
-		            (long long)g->kernel[i], (long long)w);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "attribute kernel_shape[%d] is %lld but the weights have extent %lld", i,
+			    (long long)g->kernel[i], (long long)w);
 	if (dim_is_number(*kernel) && (*kernel < 1 || *kernel > MAX_WINDOW))
-		return fail(d, CLAST_ERROR_MODEL, "kernel extent of spatial axis %d: expected 1 to %d, found %lld", i,
-		            MAX_WINDOW, (long long)*kernel);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "kernel extent of spatial axis %d: expected 1 to %d, found %lld", i, MAX_WINDOW,
+			    (long long)*kernel);
 	return CLAST_OK;
 }
 
@@ -58,8 +62,8 @@ static dim span(dim_table *t, dim kernel, int64_t dilation)
 	return dim_add(t, dim_mul(t, dim_sub(t, kernel, 1), dilation), 1);
 }
 
-/* With ceil_mode a last, incomplete window counts, unless it would start in the end padding (as in PyTorch). It cannot when the
- * windows overlap enough, and then the expression stays simple. */
+/* With ceil_mode a last, incomplete window counts, unless it would start in the end padding (as in PyTorch).
+ * It cannot when the windows overlap enough, and then the expression stays simple. */
 static dim ceil_extent(dim_table *t, dim extent, dim room, dim taps, const conv_geometry *g, int i)
 {
 	const dim all = dim_add(t, dim_ceil_div(t, room, g->stride[i]), 1);
@@ -69,26 +73,28 @@ static dim ceil_extent(dim_table *t, dim extent, dim room, dim taps, const conv_
 	return dim_min(t, all, dim_add(t, dim_floor_div(t, starts, g->stride[i]), 1));
 }
 
-clast_status window_extent(dim_table *t, const window_attrs *a, const conv_geometry *g, int i, dim extent, dim kernel,
-                           dim *out, clast_diag *d)
+clast_status window_extent(dim_table *t, const window_attrs *a, const conv_geometry *g, int i, dim extent,
+			   dim kernel, dim *out, clast_diag *d)
 {
 	if (a->auto_pad == PAD_SAME_UPPER || a->auto_pad == PAD_SAME_LOWER) {
 		*out = dim_ceil_div(t, extent, g->stride[i]);
 		return CLAST_OK;
 	}
 	const dim taps = span(t, kernel, g->dilation[i]);
-	const dim padded = dim_add(t, extent, g->pad_begin[i] + g->pad_end[i]), room = dim_sub(t, padded, taps);
+	const dim padded = dim_add(t, extent, g->pad_begin[i] + g->pad_end[i]),
+		  room = dim_sub(t, padded, taps);
 	if (dim_is_number(room) && room < 0)
 		return fail(d, CLAST_ERROR_MODEL,
-		            "the window spans %lld elements of spatial axis %d, which has %lld with padding",
-		            (long long)taps, i, (long long)padded);
-	*out = a->ceil_mode && a->auto_pad == PAD_NOTSET ?
-	               ceil_extent(t, extent, room, taps, g, i) :
-	               dim_add(t, dim_floor_div(t, room, g->stride[i]), 1);
+			    "the window spans %lld elements of spatial axis %d, which has %lld with padding",
+			    (long long)taps, i, (long long)padded);
+	*out = a->ceil_mode && a->auto_pad == PAD_NOTSET
+		       ? ceil_extent(t, extent, room, taps, g, i)
+		       : dim_add(t, dim_floor_div(t, room, g->stride[i]), 1);
 	return CLAST_OK;
 }
 
-/* Pads that give every input position a window: the odd one at the end for SAME_UPPER, at the beginning for SAME_LOWER. */
+/* Pads that give every input position a window: the odd one at the end for SAME_UPPER, at the beginning for
+ * SAME_LOWER. */
 static void place_same(const window_attrs *a, conv_geometry *g, int i)
 {
 	int64_t total = (g->out[i] - 1) * g->stride[i] + (g->kernel[i] - 1) * g->dilation[i] + 1 - g->in[i];
@@ -120,7 +126,8 @@ static clast_status read_kernel(int rank, const int64_t *w, conv_geometry *g, cl
 	return CLAST_OK;
 }
 
-clast_status conv_geometry_of(const conv_attrs *a, int rank, const int64_t *x, const int64_t *w, conv_geometry *g, clast_diag *d)
+clast_status conv_geometry_of(const conv_attrs *a, int rank, const int64_t *x, const int64_t *w,
+			      conv_geometry *g, clast_diag *d)
 {
 	clast_status s = window_read(&a->window, rank - 2, g, d);
 	if (!s)
@@ -131,15 +138,19 @@ clast_status conv_geometry_of(const conv_attrs *a, int rank, const int64_t *x, c
 	g->in_channels = x[1];
 	g->out_channels = w[0];
 	g->group = a->group;
-	if (g->group < 1 || g->in_channels % g->group || g->in_channels / g->group != w[1] || g->out_channels % g->group)
-		return fail(d, CLAST_ERROR_MODEL, "%lld input channels, %lld output channels and weights for %lld do not fit group %lld",
-		            (long long)x[1], (long long)w[0], (long long)w[1], (long long)a->group);
+	if (g->group < 1 || g->in_channels % g->group || g->in_channels / g->group != w[1] ||
+	    g->out_channels % g->group)
+		return fail(d, CLAST_ERROR_MODEL,
+			    "%lld input channels, %lld output channels and weights for %lld do not fit group "
+			    "%lld",
+			    (long long)x[1], (long long)w[0], (long long)w[1], (long long)a->group);
 	for (int i = 0; i < g->spatial; i++)
 		g->in[i] = x[2 + i];
 	return place_windows(&a->window, g, d);
 }
 
-clast_status pool_geometry_of(const window_attrs *a, int rank, const int64_t *x, conv_geometry *g, clast_diag *d)
+clast_status pool_geometry_of(const window_attrs *a, int rank, const int64_t *x, conv_geometry *g,
+			      clast_diag *d)
 {
 	const clast_status s = window_read(a, rank - 2, g, d);
 	if (s)
@@ -153,7 +164,8 @@ clast_status pool_geometry_of(const window_attrs *a, int rank, const int64_t *x,
 
 /* ---- ConvTranspose ---- */
 
-static clast_status read_transpose(const conv_transpose_attrs *a, conv_geometry *g, int64_t *extra, int64_t *wanted, clast_diag *d)
+static clast_status read_transpose(const conv_transpose_attrs *a, conv_geometry *g, int64_t *extra,
+				   int64_t *wanted, clast_diag *d)
 {
 	clast_status s = read_list(&a->output_padding, "output_padding", g->spatial, 0, 0, extra, d);
 	/* Some exporters list batch and channels too. */
@@ -170,8 +182,8 @@ static dim full_extent(dim_table *t, const conv_geometry *g, int i, dim extent, 
 	return dim_add(t, dim_add(t, reach, extra), span(t, kernel, g->dilation[i]));
 }
 
-clast_status transpose_extent(dim_table *t, const conv_transpose_attrs *a, const conv_geometry *g, int i, dim extent, dim kernel,
-                              dim *out, clast_diag *d)
+clast_status transpose_extent(dim_table *t, const conv_transpose_attrs *a, const conv_geometry *g, int i,
+			      dim extent, dim kernel, dim *out, clast_diag *d)
 {
 	conv_geometry copy = *g;
 	int64_t extra[MAX_SPATIAL], wanted[MAX_SPATIAL];
@@ -184,9 +196,11 @@ clast_status transpose_extent(dim_table *t, const conv_transpose_attrs *a, const
 	else if (mode == PAD_SAME_UPPER || mode == PAD_SAME_LOWER)
 		*out = dim_mul(t, extent, g->stride[i]);
 	else
-		*out = dim_sub(t, full_extent(t, g, i, extent, kernel, extra[i]), g->pad_begin[i] + g->pad_end[i]);
+		*out = dim_sub(t, full_extent(t, g, i, extent, kernel, extra[i]),
+			       g->pad_begin[i] + g->pad_end[i]);
 	if (dim_is_number(*out) && *out < 0)
-		return fail(d, CLAST_ERROR_MODEL, "the pads of spatial axis %d are larger than the output", i);
+		return fail(d, CLAST_ERROR_MODEL, "the pads of spatial axis %d are larger than the output",
+			    i);
 	return CLAST_OK;
 }
 
@@ -207,8 +221,8 @@ static clast_status place_transposed(const conv_transpose_attrs *a, conv_geometr
 	return s;
 }
 
-clast_status conv_transpose_geometry_of(const conv_transpose_attrs *a, int rank, const int64_t *x, const int64_t *w,
-                                        conv_geometry *g, clast_diag *d)
+clast_status conv_transpose_geometry_of(const conv_transpose_attrs *a, int rank, const int64_t *x,
+					const int64_t *w, conv_geometry *g, clast_diag *d)
 {
 	clast_status s = window_read(&a->window, rank - 2, g, d);
 	if (!s)
@@ -219,8 +233,9 @@ clast_status conv_transpose_geometry_of(const conv_transpose_attrs *a, int rank,
 	g->in_channels = x[1];
 	g->group = a->group;
 	if (g->group < 1 || g->in_channels % g->group || g->in_channels != w[0])
-		return fail(d, CLAST_ERROR_MODEL, "%lld input channels and weights for %lld do not fit group %lld", (long long)x[1],
-		            (long long)w[0], (long long)a->group);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "%lld input channels and weights for %lld do not fit group %lld", (long long)x[1],
+			    (long long)w[0], (long long)a->group);
 	if (__builtin_mul_overflow(w[1], a->group, &g->out_channels))
 		return fail(d, CLAST_ERROR_MODEL, "the number of output channels overflows");
 	for (int i = 0; i < g->spatial; i++)
@@ -231,17 +246,20 @@ clast_status conv_transpose_geometry_of(const conv_transpose_attrs *a, int rank,
 /* ---- Shapes ---- */
 
 /* Channels against weights and group, as far as they are numbers. */
-static clast_status check_channels(const infer_in *in, dim channels, dim per_group, dim out_channels, int64_t group, clast_diag *d)
+static clast_status check_channels(const infer_in *in, dim channels, dim per_group, dim out_channels,
+				   int64_t group, clast_diag *d)
 {
 	if (group < 1)
-		return fail(d, CLAST_ERROR_MODEL, "attribute group: expected 1 or more, found %lld", (long long)group);
+		return fail(d, CLAST_ERROR_MODEL, "attribute group: expected 1 or more, found %lld",
+			    (long long)group);
 	const dim wanted = dim_mul(in->dims, per_group, group);
 	if (dim_is_number(channels) && dim_is_number(wanted) && channels != wanted)
-		return fail(d, CLAST_ERROR_MODEL, "the input has %lld channels, but the weights take %lld in each of %lld groups",
-		            (long long)channels, (long long)per_group, (long long)group);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "the input has %lld channels, but the weights take %lld in each of %lld groups",
+			    (long long)channels, (long long)per_group, (long long)group);
 	if (dim_is_number(out_channels) && out_channels % group)
 		return fail(d, CLAST_ERROR_MODEL, "%lld output channels cannot be divided into %lld groups",
-		            (long long)out_channels, (long long)group);
+			    (long long)out_channels, (long long)group);
 	return CLAST_OK;
 }
 
@@ -254,18 +272,21 @@ clast_status infer_channel_vector(const infer_in *in, size_t i, dim channels, cl
 	if (s || b->rank < 0)
 		return s;
 	if (dim_is_number(b->dims[0]) && dim_is_number(channels) && b->dims[0] != channels)
-		return fail(d, CLAST_ERROR_MODEL, "input %zu: expected %lld elements, one for each channel, found %lld", i,
-		            (long long)channels, (long long)b->dims[0]);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "input %zu: expected %lld elements, one for each channel, found %lld", i,
+			    (long long)channels, (long long)b->dims[0]);
 	return CLAST_OK;
 }
 
-clast_status infer_conv_shape(const infer_in *in, size_t w_input, size_t bias_input, shape *out, clast_diag *d)
+clast_status infer_conv_shape(const infer_in *in, size_t w_input, size_t bias_input, shape *out,
+			      clast_diag *d)
 {
 	const conv_attrs *a = in->attrs;
 	const shape *x = &in->in[0].shape, *w = &in->in[w_input].shape;
 	clast_status s = infer_rank(in, 0, 3, CLAST_MAX_RANK, d);
 	if (!s)
-		s = x->rank < 0 ? infer_rank(in, w_input, 3, CLAST_MAX_RANK, d) : infer_rank(in, w_input, x->rank, x->rank, d);
+		s = x->rank < 0 ? infer_rank(in, w_input, 3, CLAST_MAX_RANK, d)
+				: infer_rank(in, w_input, x->rank, x->rank, d);
 	out->rank = -1;
 	if (s || x->rank < 0 || w->rank < 0)
 		return s;
@@ -280,7 +301,8 @@ clast_status infer_conv_shape(const infer_in *in, size_t w_input, size_t bias_in
 		dim kernel;
 		s = window_kernel(&g, i, w->dims[2 + i], &kernel, d);
 		if (!s)
-			s = window_extent(in->dims, &a->window, &g, i, x->dims[2 + i], kernel, &y.dims[2 + i], d);
+			s = window_extent(in->dims, &a->window, &g, i, x->dims[2 + i], kernel, &y.dims[2 + i],
+					  d);
 	}
 	if (!s)
 		*out = y;

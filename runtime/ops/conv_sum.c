@@ -3,7 +3,8 @@
 #include "offsets.h"
 #include "product.h"
 
-/* For one image and group: rows are output channels, columns output positions, k runs over input channels and taps. */
+/* For one image and group: rows are output channels, columns output positions, k runs over input channels and
+ * taps. */
 typedef struct work {
 	const conv_sum *sum;
 	int64_t taps, channels; /* of a group */
@@ -124,8 +125,13 @@ clast_status conv_sum_run(call *c, const conv_sum *sum)
 		for (int64_t group = 0; !s && group < g->group; group++) {
 			w.first_channel = group * (g->out_channels / g->group);
 			w.x_channel = channels + group * w.channels;
-			const product p = { .m = g->out_channels / g->group, .n = w.positions, .k = w.k, .row = row, .panel = panel,
-				            .store = store, .context = &w };
+			const product p = { .m = g->out_channels / g->group,
+					    .n = w.positions,
+					    .k = w.k,
+					    .row = row,
+					    .panel = panel,
+					    .store = store,
+					    .context = &w };
 			s = product_run(c, &p);
 		}
 	}

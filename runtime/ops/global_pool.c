@@ -1,5 +1,5 @@
-/* ONNX GlobalAveragePool, GlobalMaxPool and GlobalLpPool: the mean, the maximum or the p-norm of each channel over all spatial
- * positions. x: [N, C, D1...], y: [N, C, 1...]. */
+/* ONNX GlobalAveragePool, GlobalMaxPool and GlobalLpPool: the mean, the maximum or the p-norm of each channel
+ * over all spatial positions. x: [N, C, D1...], y: [N, C, 1...]. */
 #include <math.h>
 
 #include "offsets.h"
@@ -64,7 +64,8 @@ static clast_status reference(call *c)
 	bump b;
 	bump_init(&b, c->memory);
 	int64_t planes = 0, n = 0;
-	const int64_t *x = offset_table(&b, c->in[0], 0, 2, &planes), *y = offset_table(&b, c->out[0], 0, 2, NULL);
+	const int64_t *x = offset_table(&b, c->in[0], 0, 2, &planes),
+		      *y = offset_table(&b, c->out[0], 0, 2, NULL);
 	const int64_t *offsets = offset_table(&b, c->in[0], 2, c->in[0]->rank, &n);
 	clast_status s = x && y && offsets ? CLAST_OK : fail_memory(c->diag, 0);
 	for (int64_t i = 0; !s && i < planes; i++) {
@@ -77,17 +78,46 @@ static clast_status reference(call *c)
 }
 
 static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_global_average_pool = { .name = "GlobalAveragePool", .domain = "", .versions = versions, .min_in = 1, .max_in = 1,
-	                            .min_out = 1, .max_out = 1, .rule = RULE_CHANNELS, .infer = infer, .reference = reference,
-	                            .family = FAMILY_AVERAGE_POOL };
-const op op_global_max_pool = { .name = "GlobalMaxPool", .domain = "", .versions = versions, .min_in = 1, .max_in = 1, .min_out = 1,
-	                        .max_out = 1, .rule = RULE_CHANNELS, .infer = infer, .reference = reference,
-	                        .family = FAMILY_MAX_POOL };
+const op op_global_average_pool = { .name = "GlobalAveragePool",
+				    .domain = "",
+				    .versions = versions,
+				    .min_in = 1,
+				    .max_in = 1,
+				    .min_out = 1,
+				    .max_out = 1,
+				    .rule = RULE_CHANNELS,
+				    .infer = infer,
+				    .reference = reference,
+				    .family = FAMILY_AVERAGE_POOL };
+const op op_global_max_pool = { .name = "GlobalMaxPool",
+				.domain = "",
+				.versions = versions,
+				.min_in = 1,
+				.max_in = 1,
+				.min_out = 1,
+				.max_out = 1,
+				.rule = RULE_CHANNELS,
+				.infer = infer,
+				.reference = reference,
+				.family = FAMILY_MAX_POOL };
 
 static const attr_spec lp_spec[] = { { "p", ATTR_INT, offsetof(global_pool_attrs, p), .i = 2, .since = 2 },
-	                             { "p", ATTR_FLOAT, offsetof(global_pool_attrs, p_real), .f = 2, .until = 2 },
-	                             { 0 } };
-static const op_version lp_versions[] = { { 1, DTYPES_FLOAT }, { 2, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_global_lp_pool = { .name = "GlobalLpPool", .domain = "", .versions = lp_versions, .attrs = lp_spec,
-	                       .attrs_bytes = sizeof(global_pool_attrs), .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-	                       .rule = RULE_CHANNELS, .infer = infer, .reference = reference, .family = FAMILY_LP_POOL };
+				     { "p", ATTR_FLOAT, offsetof(global_pool_attrs, p_real), .f = 2,
+				       .until = 2 },
+				     { 0 } };
+static const op_version lp_versions[] = {
+	{ 1, DTYPES_FLOAT }, { 2, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 }
+};
+const op op_global_lp_pool = { .name = "GlobalLpPool",
+			       .domain = "",
+			       .versions = lp_versions,
+			       .attrs = lp_spec,
+			       .attrs_bytes = sizeof(global_pool_attrs),
+			       .min_in = 1,
+			       .max_in = 1,
+			       .min_out = 1,
+			       .max_out = 1,
+			       .rule = RULE_CHANNELS,
+			       .infer = infer,
+			       .reference = reference,
+			       .family = FAMILY_LP_POOL };

@@ -1,6 +1,7 @@
-/* ONNX InstanceNormalization and GroupNormalization: y[n, c, d] = (x[n, c, d] - mean) / sqrt(variance + epsilon) * scale + b, with
- * mean and population variance over the spatial axes and the channels of a group (InstanceNormalization: one channel).
- * x, y: [N, C, D1...]; scale, b: [C], for GroupNormalization-18 [num_groups]. */
+/* ONNX InstanceNormalization and GroupNormalization: y[n, c, d] = (x[n, c, d] - mean) / sqrt(variance +
+ * epsilon) * scale + b, with mean and population variance over the spatial axes and the channels of a group
+ * (InstanceNormalization: one channel). x, y: [N, C, D1...]; scale, b: [C], for GroupNormalization-18
+ * [num_groups]. */
 #include <math.h>
 
 #include "conv_attrs.h"
@@ -13,10 +14,11 @@ static clast_status check_groups(const infer_in *in, dim channels, clast_diag *d
 {
 	const group_norm_attrs *a = in->attrs;
 	if (a->num_groups < 1)
-		return fail(d, CLAST_ERROR_MODEL, "attribute num_groups: expected 1 or more, found %lld", (long long)a->num_groups);
+		return fail(d, CLAST_ERROR_MODEL, "attribute num_groups: expected 1 or more, found %lld",
+			    (long long)a->num_groups);
 	if (dim_is_number(channels) && channels % a->num_groups)
-		return fail(d, CLAST_ERROR_MODEL, "%lld channels cannot be divided into %lld groups", (long long)channels,
-		            (long long)a->num_groups);
+		return fail(d, CLAST_ERROR_MODEL, "%lld channels cannot be divided into %lld groups",
+			    (long long)channels, (long long)a->num_groups);
 	return CLAST_OK;
 }
 
@@ -43,15 +45,19 @@ static clast_status reference(call *c)
 	const tensor_view *x = c->in[0], *y = c->out[0];
 	const group_norm_attrs *g = c->attrs;
 	const bool group = c->op->family == GROUP, per_group = group && c->version < 21;
-	const double epsilon = group ? (double)g->epsilon : (double)((const instance_norm_attrs *)c->attrs)->epsilon;
+	const double epsilon =
+		group ? (double)g->epsilon : (double)((const instance_norm_attrs *)c->attrs)->epsilon;
 	const int64_t channels = group && x->dims[1] ? x->dims[1] / g->num_groups : 1;
 	bump b;
 	bump_init(&b, c->memory);
 	int64_t planes = 0, n = 0;
-	const int64_t *x_plane = offset_table(&b, x, 0, 2, &planes), *y_plane = offset_table(&b, y, 0, 2, NULL);
-	const int64_t *x_at = offset_table(&b, x, 2, x->rank, &n), *y_at = offset_table(&b, y, 2, y->rank, NULL);
+	const int64_t *x_plane = offset_table(&b, x, 0, 2, &planes),
+		      *y_plane = offset_table(&b, y, 0, 2, NULL);
+	const int64_t *x_at = offset_table(&b, x, 2, x->rank, &n),
+		      *y_at = offset_table(&b, y, 2, y->rank, NULL);
 	const double *scale = real_table(&b, c->in[1]), *bias = real_table(&b, c->in[2]);
-	clast_status s = x_plane && y_plane && x_at && y_at && scale && bias ? CLAST_OK : fail_memory(c->diag, 0);
+	clast_status s =
+		x_plane && y_plane && x_at && y_at && scale && bias ? CLAST_OK : fail_memory(c->diag, 0);
 	for (int64_t p = 0; !s && p < planes; p += channels) {
 		double sum = 0, squares = 0;
 		for (int64_t k = p; k < p + channels; k++)
@@ -83,11 +89,22 @@ static const attr_spec instance_spec[] = {
 	{ "consumed_inputs", ATTR_INTS, offsetof(instance_norm_attrs, consumed_inputs), .until = 6 },
 	{ 0 }
 };
-static const op_version instance_versions[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_instance_normalization = { .name = "InstanceNormalization", .domain = "", .versions = instance_versions,
-	                               .attrs = instance_spec, .attrs_bytes = sizeof(instance_norm_attrs), .min_in = 3,
-	                               .max_in = 3, .min_out = 1, .max_out = 1, .rule = RULE_CHANNELS, .infer = infer,
-	                               .reference = reference, .family = INSTANCE };
+static const op_version instance_versions[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 }
+};
+const op op_instance_normalization = { .name = "InstanceNormalization",
+				       .domain = "",
+				       .versions = instance_versions,
+				       .attrs = instance_spec,
+				       .attrs_bytes = sizeof(instance_norm_attrs),
+				       .min_in = 3,
+				       .max_in = 3,
+				       .min_out = 1,
+				       .max_out = 1,
+				       .rule = RULE_CHANNELS,
+				       .infer = infer,
+				       .reference = reference,
+				       .family = INSTANCE };
 
 static const attr_spec group_spec[] = {
 	{ "epsilon", ATTR_FLOAT, offsetof(group_norm_attrs, epsilon), .f = 1e-5f },
@@ -96,6 +113,16 @@ static const attr_spec group_spec[] = {
 	{ 0 }
 };
 static const op_version group_versions[] = { { 18, DTYPES_FLOAT_BF16 }, { 21, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_group_normalization = { .name = "GroupNormalization", .domain = "", .versions = group_versions, .attrs = group_spec,
-	                            .attrs_bytes = sizeof(group_norm_attrs), .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1,
-	                            .rule = RULE_CHANNELS, .infer = infer, .reference = reference, .family = GROUP };
+const op op_group_normalization = { .name = "GroupNormalization",
+				    .domain = "",
+				    .versions = group_versions,
+				    .attrs = group_spec,
+				    .attrs_bytes = sizeof(group_norm_attrs),
+				    .min_in = 3,
+				    .max_in = 3,
+				    .min_out = 1,
+				    .max_out = 1,
+				    .rule = RULE_CHANNELS,
+				    .infer = infer,
+				    .reference = reference,
+				    .family = GROUP };

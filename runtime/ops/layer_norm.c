@@ -1,7 +1,8 @@
 /* ONNX LayerNormalization: y = (x - mean) / sqrt(variance + epsilon) * scale + b, and RMSNormalization:
- * y = x / sqrt(mean of x^2 + epsilon) * scale. Statistics are taken over the axes from `axis` on; scale and b broadcast to x.
- * Outputs of LayerNormalization: y, mean and 1 / sqrt(variance + epsilon), the latter two with extent 1 along those axes and of
- * dtype stash_type. That attribute also names the precision of the first stage; here everything is double. */
+ * y = x / sqrt(mean of x^2 + epsilon) * scale. Statistics are taken over the axes from `axis` on; scale and b
+ * broadcast to x. Outputs of LayerNormalization: y, mean and 1 / sqrt(variance + epsilon), the latter two
+ * with extent 1 along those axes and of dtype stash_type. That attribute also names the precision of the
+ * first stage; here everything is double. */
 #include <math.h>
 
 #include "norm_attrs.h"
@@ -18,8 +19,9 @@ static clast_status check_broadcast(const infer_in *in, size_t i, clast_diag *d)
 	for (int k = 0; !s && k < v->rank; k++) {
 		const dim have = v->dims[k], want = x->dims[x->rank - v->rank + k];
 		if (dim_is_number(have) && dim_is_number(want) && have != want && have != 1)
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: axis %d has extent %lld, which does not broadcast to %lld", i,
-			            k, (long long)have, (long long)want);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "input %zu: axis %d has extent %lld, which does not broadcast to %lld", i,
+				    k, (long long)have, (long long)want);
 	}
 	return s;
 }
@@ -30,8 +32,9 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	const shape *x = &in->in[0].shape;
 	const bool layer = in->op->family == LAYER;
 	if (!dtype_in(a->stash_type, DTYPES_FLOAT_BF16))
-		return fail(d, CLAST_ERROR_MODEL, "attribute stash_type: expected a floating-point type, found %d",
-		            (int)a->stash_type);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "attribute stash_type: expected a floating-point type, found %d",
+			    (int)a->stash_type);
 	int axis = 0;
 	clast_status s = infer_dtype(in, 1, DTYPES_FLOAT_BF16, d);
 	for (size_t i = 1; !s && i < 3; i++) {
@@ -126,7 +129,8 @@ static clast_status reference(call *c)
 	bump_init(&b, c->memory);
 	tensor_view scale = *c->in[1], bias;
 	view_broadcast(&scale, x->rank, x->dims);
-	bool ok = make_grid(&b, x, axis, &w.x) && make_grid(&b, c->out[0], axis, &w.y) && make_grid(&b, &scale, axis, &w.scale);
+	bool ok = make_grid(&b, x, axis, &w.x) && make_grid(&b, c->out[0], axis, &w.y) &&
+		  make_grid(&b, &scale, axis, &w.scale);
 	if (ok && c->n_in > 2 && c->in[2]) {
 		bias = *c->in[2];
 		view_broadcast(&bias, x->rank, x->dims);
@@ -141,14 +145,35 @@ static clast_status reference(call *c)
 }
 
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(layer_norm_attrs, axis), .i = -1 },
-	                          { "epsilon", ATTR_FLOAT, offsetof(layer_norm_attrs, epsilon), .f = 1e-5f },
-	                          { "stash_type", ATTR_DTYPE, offsetof(layer_norm_attrs, stash_type), .i = CLAST_FLOAT32 },
-	                          { 0 } };
+				  { "epsilon", ATTR_FLOAT, offsetof(layer_norm_attrs, epsilon), .f = 1e-5f },
+				  { "stash_type", ATTR_DTYPE, offsetof(layer_norm_attrs, stash_type),
+				    .i = CLAST_FLOAT32 },
+				  { 0 } };
 static const op_version layer_versions[] = { { 17, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_layer_normalization = { .name = "LayerNormalization", .domain = "", .versions = layer_versions, .attrs = spec,
-	                            .attrs_bytes = sizeof(layer_norm_attrs), .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 3,
-	                            .rule = RULE_CONTRACT, .infer = infer, .reference = reference, .family = LAYER };
+const op op_layer_normalization = { .name = "LayerNormalization",
+				    .domain = "",
+				    .versions = layer_versions,
+				    .attrs = spec,
+				    .attrs_bytes = sizeof(layer_norm_attrs),
+				    .min_in = 2,
+				    .max_in = 3,
+				    .min_out = 1,
+				    .max_out = 3,
+				    .rule = RULE_CONTRACT,
+				    .infer = infer,
+				    .reference = reference,
+				    .family = LAYER };
 static const op_version rms_versions[] = { { 23, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_rms_normalization = { .name = "RMSNormalization", .domain = "", .versions = rms_versions, .attrs = spec,
-	                          .attrs_bytes = sizeof(layer_norm_attrs), .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-	                          .rule = RULE_CONTRACT, .infer = infer, .reference = reference, .family = RMS };
+const op op_rms_normalization = { .name = "RMSNormalization",
+				  .domain = "",
+				  .versions = rms_versions,
+				  .attrs = spec,
+				  .attrs_bytes = sizeof(layer_norm_attrs),
+				  .min_in = 2,
+				  .max_in = 2,
+				  .min_out = 1,
+				  .max_out = 1,
+				  .rule = RULE_CONTRACT,
+				  .infer = infer,
+				  .reference = reference,
+				  .family = RMS };

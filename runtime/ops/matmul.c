@@ -1,5 +1,5 @@
-/* ONNX MatMul: numpy.matmul. a: [..., M, K] or [K], b: [..., K, N] or [N]; leading axes broadcast; a 1-D operand's axis vanishes
- * from the result. */
+/* ONNX MatMul: numpy.matmul. a: [..., M, K] or [K], b: [..., K, N] or [N]; leading axes broadcast; a 1-D
+ * operand's axis vanishes from the result. */
 #include "gemm_attrs.h"
 #include "offsets.h"
 #include "product.h"
@@ -18,8 +18,9 @@ clast_status infer_matmul_shape(const infer_in *in, size_t a_input, size_t b_inp
 		char x[160], y[160];
 		shape_format(in->dims, a, x, sizeof x);
 		shape_format(in->dims, b, y, sizeof y);
-		return fail(d, CLAST_ERROR_MODEL, "matrices of shapes %s and %s cannot be multiplied: %lld columns, %lld rows", x, y,
-		            (long long)k_a, (long long)k_b);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "matrices of shapes %s and %s cannot be multiplied: %lld columns, %lld rows", x,
+			    y, (long long)k_a, (long long)k_b);
 	}
 	shape batch_a = *a, batch_b = *b;
 	batch_a.rank = a->rank > 2 ? a->rank - 2 : 0;
@@ -86,7 +87,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 
 static operand operand_of(bump *t, const tensor_view *v, int row, int column)
 {
-	return (operand){ v, 0, offset_table_of(t, v, 1, &row, NULL), offset_table_of(t, v, 1, &column, NULL) };
+	return (operand){ v, 0, offset_table_of(t, v, 1, &row, NULL),
+			  offset_table_of(t, v, 1, &column, NULL) };
 }
 
 static clast_status reference(call *c)
@@ -96,7 +98,7 @@ static clast_status reference(call *c)
 	bump t;
 	bump_init(&t, c->memory);
 	operand a = operand_of(&t, va, g.a_row, g.a_column), b = operand_of(&t, vb, g.b_row, g.b_column),
-	        y = operand_of(&t, vy, g.y_row, g.y_column);
+		y = operand_of(&t, vy, g.y_row, g.y_column);
 	clast_status s = CLAST_OK;
 	if (!a.rows || !a.columns || !b.rows || !b.columns || !y.rows || !y.columns)
 		s = fail_memory(c->diag, 0);
@@ -110,11 +112,19 @@ static clast_status reference(call *c)
 	return s;
 }
 
-#define DTYPES_PRODUCT                                                                                                 \
-	(DTYPES_FLOAT | DTYPE_BIT(CLAST_INT32) | DTYPE_BIT(CLAST_INT64) | DTYPE_BIT(CLAST_UINT32) | DTYPE_BIT(CLAST_UINT64))
-static const op_version versions[] = { { 1, DTYPES_FLOAT },
-	                               { 9, DTYPES_PRODUCT },
-	                               { 13, DTYPES_PRODUCT | DTYPE_BIT(CLAST_BFLOAT16) },
-	                               { 0 } };
-const op op_matmul = { .name = "MatMul", .domain = "", .versions = versions, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-	               .rule = RULE_CONTRACT, .infer = infer, .reference = reference };
+#define DTYPES_PRODUCT                                                                                       \
+	(DTYPES_FLOAT | DTYPE_BIT(CLAST_INT32) | DTYPE_BIT(CLAST_INT64) | DTYPE_BIT(CLAST_UINT32) |          \
+	 DTYPE_BIT(CLAST_UINT64))
+static const op_version versions[] = {
+	{ 1, DTYPES_FLOAT }, { 9, DTYPES_PRODUCT }, { 13, DTYPES_PRODUCT | DTYPE_BIT(CLAST_BFLOAT16) }, { 0 }
+};
+const op op_matmul = { .name = "MatMul",
+		       .domain = "",
+		       .versions = versions,
+		       .min_in = 2,
+		       .max_in = 2,
+		       .min_out = 1,
+		       .max_out = 1,
+		       .rule = RULE_CONTRACT,
+		       .infer = infer,
+		       .reference = reference };

@@ -6,9 +6,9 @@
 
 typedef struct batch_norm_attrs {
 	float epsilon, momentum;
-	bool is_test;       /* version 6 and before */
-	int64_t spatial;    /* version 8 and before: 0 means statistics of shape [C, D1...] */
-	bool training_mode; /* since version 14 */
+	bool is_test;             /* version 6 and before */
+	int64_t spatial;          /* version 8 and before: 0 means statistics of shape [C, D1...] */
+	bool training_mode;       /* since version 14 */
 	int_list consumed_inputs; /* version 1: a promise about memory, without effect */
 } batch_norm_attrs;
 

@@ -1,10 +1,12 @@
-/* Tables of element offsets for the inner loops of references. They live in a bump that the reference releases at its end. */
+/* Tables of element offsets for the inner loops of references. They live in a bump that the reference
+ * releases at its end. */
 #ifndef CLAST_OFFSETS_H
 #define CLAST_OFFSETS_H
 
 #include "view.h"
 
-/* Offsets of every combination of indices of axes [first, end), row-major; NULL if out of memory. *count may be NULL. */
+/* Offsets of every combination of indices of axes [first, end), row-major; NULL if out of memory. *count may
+ * be NULL. */
 int64_t *offset_table(bump *b, const tensor_view *v, int first, int end, int64_t *count);
 /* The same for a list of axes, the last one running fastest. An axis of -1 is one element at offset 0. */
 int64_t *offset_table_of(bump *b, const tensor_view *v, int n, const int *axes, int64_t *count);

@@ -1,7 +1,7 @@
-/* ONNX MaxPool, AveragePool and LpPool: y[n, c, o] = the maximum, the mean or the p-norm of x[n, c, o * stride + k * dilation - pad]
- * over the taps k that lie inside x, for any number of spatial axes. x: [N, C, D1...], y: [N, C, O1...].
- * The mean is over the taps inside x or, with count_include_pad, over those inside x and its pads. A maximum over no tap at all is
- * -infinity (the lowest integer), with index -1. */
+/* ONNX MaxPool, AveragePool and LpPool: y[n, c, o] = the maximum, the mean or the p-norm of x[n, c, o *
+ * stride + k * dilation - pad] over the taps k that lie inside x, for any number of spatial axes. x: [N, C,
+ * D1...], y: [N, C, O1...]. The mean is over the taps inside x or, with count_include_pad, over those inside
+ * x and its pads. A maximum over no tap at all is -infinity (the lowest integer), with index -1. */
 #include <math.h>
 
 #include "offsets.h"
@@ -20,7 +20,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		s = window_read(&a->window, x->rank - 2, &g, d);
 		y = (shape){ .rank = x->rank, .dims = { x->dims[0], x->dims[1] } };
 		for (int i = 0; !s && i < g.spatial; i++)
-			s = window_extent(in->dims, &a->window, &g, i, x->dims[2 + i], g.kernel[i], &y.dims[2 + i], d);
+			s = window_extent(in->dims, &a->window, &g, i, x->dims[2 + i], g.kernel[i],
+					  &y.dims[2 + i], d);
 	}
 	if (s)
 		return s;
@@ -75,7 +76,8 @@ static int64_t max_taps(const conv_geometry *g)
 	return n;
 }
 
-static void find_taps(const conv_geometry *g, const pool_attrs *a, int64_t *const *axes, const int64_t *position, taps *t)
+static void find_taps(const conv_geometry *g, const pool_attrs *a, int64_t *const *axes,
+		      const int64_t *position, taps *t)
 {
 	t->n = 1;
 	t->counted = 1;
@@ -83,7 +85,8 @@ static void find_taps(const conv_geometry *g, const pool_attrs *a, int64_t *cons
 	/* Each axis multiplies the list, from the innermost outwards, so that it ends row-major. */
 	for (int i = g->spatial - 1; i >= 0; i--) {
 		const axis_taps r = taps_of_axis(g, i, position[i]);
-		const int64_t start = position[i] * g->stride[i] - g->pad_begin[i], have = t->n, count = r.end - r.first;
+		const int64_t start = position[i] * g->stride[i] - g->pad_begin[i], have = t->n,
+			      count = r.end - r.first;
 		const int64_t stride = index_stride(g, i, a->column_major);
 		for (int64_t k = count - 1; k >= 0 && have; k--) {
 			const int64_t at = start + (r.first + k) * g->dilation[i];
@@ -147,7 +150,8 @@ static void pool_position(call *c, const planes *p, const taps *t, int64_t y_at,
 			int64_t best;
 			y = maximum(x, p->x[i], t, &best);
 			if (p->indices)
-				store_int(c->out[1], p->indices[i] + index_at, best < 0 ? -1 : i * p->size + best);
+				store_int(c->out[1], p->indices[i] + index_at,
+					  best < 0 ? -1 : i * p->size + best);
 		} else if (c->op->family == FAMILY_AVERAGE_POOL) {
 			y = mean(x, p->x[i], t);
 		} else {
@@ -205,17 +209,32 @@ static clast_status reference(call *c)
 }
 
 #define DTYPES_MAX (DTYPES_FLOAT | DTYPE_BIT(CLAST_INT8) | DTYPE_BIT(CLAST_UINT8))
-static const attr_spec max_spec[] = { WINDOW_ATTRS(pool_attrs, window, true, 10),
-	                              { "ceil_mode", ATTR_BOOL, offsetof(pool_attrs, window.ceil_mode), .since = 10 },
-	                              { "storage_order", ATTR_BOOL, offsetof(pool_attrs, column_major), .since = 8 },
-	                              { 0 } };
-static const op_version max_versions[] = { { 1, DTYPES_FLOAT },  { 8, DTYPES_FLOAT },
-	                                   { 10, DTYPES_FLOAT }, { 11, DTYPES_FLOAT },
-	                                   { 12, DTYPES_MAX },   { 22, DTYPES_MAX | DTYPE_BIT(CLAST_BFLOAT16) },
-	                                   { 0 } };
-const op op_max_pool = { .name = "MaxPool", .domain = "", .versions = max_versions, .attrs = max_spec,
-	                 .attrs_bytes = sizeof(pool_attrs), .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 2,
-	                 .rule = RULE_CHANNELS, .infer = infer, .reference = reference, .family = FAMILY_MAX_POOL };
+static const attr_spec max_spec[] = {
+	WINDOW_ATTRS(pool_attrs, window, true, 10),
+	{ "ceil_mode", ATTR_BOOL, offsetof(pool_attrs, window.ceil_mode), .since = 10 },
+	{ "storage_order", ATTR_BOOL, offsetof(pool_attrs, column_major), .since = 8 },
+	{ 0 }
+};
+static const op_version max_versions[] = { { 1, DTYPES_FLOAT },
+					   { 8, DTYPES_FLOAT },
+					   { 10, DTYPES_FLOAT },
+					   { 11, DTYPES_FLOAT },
+					   { 12, DTYPES_MAX },
+					   { 22, DTYPES_MAX | DTYPE_BIT(CLAST_BFLOAT16) },
+					   { 0 } };
+const op op_max_pool = { .name = "MaxPool",
+			 .domain = "",
+			 .versions = max_versions,
+			 .attrs = max_spec,
+			 .attrs_bytes = sizeof(pool_attrs),
+			 .min_in = 1,
+			 .max_in = 1,
+			 .min_out = 1,
+			 .max_out = 2,
+			 .rule = RULE_CHANNELS,
+			 .infer = infer,
+			 .reference = reference,
+			 .family = FAMILY_MAX_POOL };
 
 static const attr_spec average_spec[] = {
 	WINDOW_ATTRS(pool_attrs, window, true, 19),
@@ -223,20 +242,46 @@ static const attr_spec average_spec[] = {
 	{ "count_include_pad", ATTR_BOOL, offsetof(pool_attrs, count_include_pad), .since = 7 },
 	{ 0 }
 };
-static const op_version average_versions[] = { { 1, DTYPES_FLOAT },  { 7, DTYPES_FLOAT },  { 10, DTYPES_FLOAT },
-	                                       { 11, DTYPES_FLOAT }, { 19, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 },
-	                                       { 0 } };
-const op op_average_pool = { .name = "AveragePool", .domain = "", .versions = average_versions, .attrs = average_spec,
-	                     .attrs_bytes = sizeof(pool_attrs), .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-	                     .rule = RULE_CHANNELS, .infer = infer, .reference = reference, .family = FAMILY_AVERAGE_POOL };
+static const op_version average_versions[] = { { 1, DTYPES_FLOAT },
+					       { 7, DTYPES_FLOAT },
+					       { 10, DTYPES_FLOAT },
+					       { 11, DTYPES_FLOAT },
+					       { 19, DTYPES_FLOAT },
+					       { 22, DTYPES_FLOAT_BF16 },
+					       { 0 } };
+const op op_average_pool = { .name = "AveragePool",
+			     .domain = "",
+			     .versions = average_versions,
+			     .attrs = average_spec,
+			     .attrs_bytes = sizeof(pool_attrs),
+			     .min_in = 1,
+			     .max_in = 1,
+			     .min_out = 1,
+			     .max_out = 1,
+			     .rule = RULE_CHANNELS,
+			     .infer = infer,
+			     .reference = reference,
+			     .family = FAMILY_AVERAGE_POOL };
 
 static const attr_spec lp_spec[] = { WINDOW_ATTRS(pool_attrs, window, true, 18),
-	                             { "ceil_mode", ATTR_BOOL, offsetof(pool_attrs, window.ceil_mode), .since = 18 },
-	                             { "p", ATTR_INT, offsetof(pool_attrs, p), .i = 2, .since = 2 },
-	                             { "p", ATTR_FLOAT, offsetof(pool_attrs, p_real), .f = 2, .until = 2 },
-	                             { 0 } };
-static const op_version lp_versions[] = { { 1, DTYPES_FLOAT },  { 2, DTYPES_FLOAT },       { 11, DTYPES_FLOAT },
-	                                  { 18, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_lp_pool = { .name = "LpPool", .domain = "", .versions = lp_versions, .attrs = lp_spec,
-	                .attrs_bytes = sizeof(pool_attrs), .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-	                .rule = RULE_CHANNELS, .infer = infer, .reference = reference, .family = FAMILY_LP_POOL };
+				     { "ceil_mode", ATTR_BOOL, offsetof(pool_attrs, window.ceil_mode),
+				       .since = 18 },
+				     { "p", ATTR_INT, offsetof(pool_attrs, p), .i = 2, .since = 2 },
+				     { "p", ATTR_FLOAT, offsetof(pool_attrs, p_real), .f = 2, .until = 2 },
+				     { 0 } };
+static const op_version lp_versions[] = { { 1, DTYPES_FLOAT },       { 2, DTYPES_FLOAT },
+					  { 11, DTYPES_FLOAT },      { 18, DTYPES_FLOAT },
+					  { 22, DTYPES_FLOAT_BF16 }, { 0 } };
+const op op_lp_pool = { .name = "LpPool",
+			.domain = "",
+			.versions = lp_versions,
+			.attrs = lp_spec,
+			.attrs_bytes = sizeof(pool_attrs),
+			.min_in = 1,
+			.max_in = 1,
+			.min_out = 1,
+			.max_out = 1,
+			.rule = RULE_CHANNELS,
+			.infer = infer,
+			.reference = reference,
+			.family = FAMILY_LP_POOL };

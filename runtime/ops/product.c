@@ -50,7 +50,8 @@ clast_status product_run(call *c, const product *p)
 	return s;
 }
 
-void load_reals(const tensor_view *v, int64_t base, const int64_t *offsets, int64_t n, double *out, int64_t step)
+void load_reals(const tensor_view *v, int64_t base, const int64_t *offsets, int64_t n, double *out,
+		int64_t step)
 {
 	if (v->dtype == CLAST_FLOAT32) {
 		const float *x = (const float *)v->data + base;
@@ -88,7 +89,8 @@ static void table_store(const product *p, int64_t m, int64_t n0, int count, cons
 	for (int i = 0; i < count; i++) {
 		double y = t->alpha * sums[i];
 		if (t->add)
-			y += t->beta * load_real(t->add->view, t->add->base + t->add->rows[m] + t->add->columns[n0 + i]);
+			y += t->beta * load_real(t->add->view,
+						 t->add->base + t->add->rows[m] + t->add->columns[n0 + i]);
 		store_real(t->y->view, t->y->base + t->y->rows[m] + t->y->columns[n0 + i], y);
 	}
 }
@@ -109,11 +111,14 @@ static clast_status integer_product(call *c, int64_t m, int64_t n, int64_t k, co
 		for (int64_t j = 0; j < n; j++) {
 			const int64_t at = t->y->base + t->y->rows[i] + t->y->columns[j];
 			const uint64_t sum = integer_sum(k, t->a, t->b, i, j);
-			const int64_t add = t->add ? load_int(t->add->view, t->add->base + t->add->rows[i] + t->add->columns[j]) : 0;
+			const int64_t add = t->add ? load_int(t->add->view, t->add->base + t->add->rows[i] +
+										    t->add->columns[j])
+						   : 0;
 			if (t->alpha == 1 && (t->beta == 1 || !t->add))
 				store_int(t->y->view, at, (int64_t)(sum + (uint64_t)add));
 			else
-				store_real(t->y->view, at, t->alpha * (double)(int64_t)sum + t->beta * (double)add);
+				store_real(t->y->view, at,
+					   t->alpha * (double)(int64_t)sum + t->beta * (double)add);
 		}
 		if (!call_proceed(c))
 			return fail(c->diag, CLAST_ERROR_CANCELLED, "cancelled");
@@ -121,12 +126,20 @@ static clast_status integer_product(call *c, int64_t m, int64_t n, int64_t k, co
 	return CLAST_OK;
 }
 
-clast_status product_of_tables(call *c, int64_t m, int64_t n, int64_t k, const operand *a, const operand *b, const operand *add,
-                               const operand *y, double alpha, double beta)
+clast_status product_of_tables(call *c, int64_t m, int64_t n, int64_t k, const operand *a, const operand *b,
+			       const operand *add, const operand *y, double alpha, double beta)
 {
-	tables t = { .a = a, .b = b, .add = add && add->view ? add : NULL, .y = y, .alpha = alpha, .beta = beta };
+	tables t = {
+		.a = a, .b = b, .add = add && add->view ? add : NULL, .y = y, .alpha = alpha, .beta = beta
+	};
 	if (dtype_is_integer(y->view->dtype))
 		return integer_product(c, m, n, k, &t);
-	const product p = { .m = m, .n = n, .k = k, .row = table_row, .panel = table_panel, .store = table_store, .context = &t };
+	const product p = { .m = m,
+			    .n = n,
+			    .k = k,
+			    .row = table_row,
+			    .panel = table_panel,
+			    .store = table_store,
+			    .context = &t };
 	return product_run(c, &p);
 }

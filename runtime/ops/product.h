@@ -1,6 +1,6 @@
-/* Sums of products in double, for the references of convolutions and matrix products: y[m][n] = sum over k of a[m][k] * b[k][n],
- * k ascending. Operands are fetched through callbacks block by block, so that whole networks run in bearable time and memory
- * whatever the order of the views. */
+/* Sums of products in double, for the references of convolutions and matrix products: y[m][n] = sum over k of
+ * a[m][k] * b[k][n], k ascending. Operands are fetched through callbacks block by block, so that whole
+ * networks run in bearable time and memory whatever the order of the views. */
 #ifndef CLAST_PRODUCT_H
 #define CLAST_PRODUCT_H
 
@@ -12,8 +12,8 @@ typedef struct product {
 	int64_t m, n, k;
 	/* Writes a[m][0..k). */
 	void (*row)(const struct product *p, int64_t m, double *a);
-	/* Writes b[k][n0 + lane] to b[k * PRODUCT_LANES + lane] for lane < count; the other lanes are zero on entry and are to
-	 * stay finite. */
+	/* Writes b[k][n0 + lane] to b[k * PRODUCT_LANES + lane] for lane < count; the other lanes are zero on
+	 * entry and are to stay finite. */
 	void (*panel)(const struct product *p, int64_t n0, int count, double *b);
 	void (*store)(const struct product *p, int64_t m, int64_t n0, int count, const double *y);
 	void *context;
@@ -22,7 +22,8 @@ typedef struct product {
 clast_status product_run(call *c, const product *p);
 
 /* out[i * step] = element at base + offsets[i]. */
-void load_reals(const tensor_view *v, int64_t base, const int64_t *offsets, int64_t n, double *out, int64_t step);
+void load_reals(const tensor_view *v, int64_t base, const int64_t *offsets, int64_t n, double *out,
+		int64_t step);
 
 /* ---- Products of elements that lie where tables say: a[m][k] at a_base + a_m[m] + a_k[k], and so on ---- */
 
@@ -32,8 +33,9 @@ typedef struct operand {
 	const int64_t *rows, *columns; /* offsets */
 } operand;
 
-/* y = alpha * a b (+ beta * c, where c.view is not NULL). Integers are computed modulo 2^64 and then wrap to y's dtype. */
-clast_status product_of_tables(call *c, int64_t m, int64_t n, int64_t k, const operand *a, const operand *b, const operand *add,
-                               const operand *y, double alpha, double beta);
+/* y = alpha * a b (+ beta * c, where c.view is not NULL). Integers are computed modulo 2^64 and then wrap to
+ * y's dtype. */
+clast_status product_of_tables(call *c, int64_t m, int64_t n, int64_t k, const operand *a, const operand *b,
+			       const operand *add, const operand *y, double alpha, double beta);
 
 #endif
