@@ -41,6 +41,24 @@ def timm_classifier(name, **options):
     return recipe
 
 
+def detection(kind, *args):
+    def recipe(folder):
+        import detection_zoo
+        getattr(detection_zoo, kind)(*args)(folder)
+    return recipe
+
+
+def package(kind, *args, **options):
+    def recipe(folder):
+        import package_zoo
+        statistics = {"ppocr": (getattr(package_zoo, options.pop("statistics", "HALF")),)}.get(kind, ())
+        getattr(package_zoo, kind)(*args, *statistics, **options)(folder)
+    return recipe
+
+
+LIGHT = ["bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet",
+         "vgg19", "zfnet512"]
+
 RECIPES = {
     "resnet18": torchvision_classifier("resnet18"),
     "mobilenet_v2": torchvision_classifier("mobilenet_v2"),
@@ -56,7 +74,29 @@ RECIPES = {
     "swin_t": torchvision_classifier("swin_t", opset=16),
     "res2net50_26w_4s": timm_classifier("res2net50_26w_4s"),
     "vit_tiny_patch16_224": timm_classifier("vit_tiny_patch16_224", opset=17),
+    "deeplabv3_resnet50_257": detection("deeplabv3", 257),
+    "deeplabv3_resnet50": detection("deeplabv3", 513),
+    "ssdlite320_mobilenet_v3_large": detection("ssdlite320", "ssdlite320_mobilenet_v3_large"),
+    "ssdlite320_heads": detection("ssdlite320", "ssdlite320_heads"),
+    "ssdlite320_post": detection("ssdlite320", "ssdlite320_post"),
+    # (seeds of the pictures, height, width, lines of text a picture). The trained detector multiplies rounding: any
+    # float32 evaluation is about 1e-5 off somewhere on its edges. These pictures are among the calmer ones.
+    "ppocr_v4_det": package("ppocr", "ch_PP-OCRv4_det_infer.onnx",
+                            [([1000], 320, 320, 16), ([1100], 256, 416, 12), ([500, 600], 192, 256, 9)],
+                            statistics="IMAGENET"),
+    "ppocr_v4_rec": package("ppocr", "ch_PP-OCRv4_rec_infer.onnx",
+                            [([0], 48, 320, 1), ([3], 48, 480, 1), ([1, 3, 10], 48, 240, 1)]),
+    "ppocr_v2_cls": package("ppocr", "ch_ppocr_mobile_v2.0_cls_infer.onnx",
+                            [([0], 48, 192, 1), ([1, 2, 3, 4], 48, 192, 1)]),
+    "silero_vad": package("silero", "silero_vad.onnx"),
+    "silero_vad_8k": package("silero", "silero_vad.onnx", rate=8000, chunk=288),
+    "silero_vad_16k_op15": package("silero", "silero_vad_16k_op15.onnx", batch=3),
+    "silero_vad_16k_sequence": package("silero", "silero_vad_16k_sequence.onnx", sequence=True, batch=5),
+    "silero_vad_half": package("silero", "silero_vad_half.onnx"),
+    "silero_vad_op18_ifless": package("silero", "silero_vad_op18_ifless.onnx"),
 }
+RECIPES.update({f"light_{name}": package("light", name) for name in LIGHT})
+RECIPES.update({f"light_{name}_random": package("light_random", name) for name in LIGHT})
 
 
 def main():
