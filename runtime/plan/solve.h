@@ -1,0 +1,26 @@
+/* The exact planner: an assignment of least cost, and a proof of it. See docs/planner.md for the mathematics. */
+#ifndef CLAST_PLAN_SOLVE_H
+#define CLAST_PLAN_SOLVE_H
+
+#include "certificate.h"
+#include "problem.h"
+
+typedef struct solve_options {
+	double seconds;        /* time limit; 0: 10 s. Only a search that meets it depends on the machine's speed. */
+	size_t table_entries;  /* largest table that elimination may make; 0: 2^18 */
+	/* A known assignment, or NULL: the result never costs more. */
+	const assignment *seed;
+} solve_options;
+
+typedef struct solution {
+	assignment best;
+	uint64_t bound; /* proved: no assignment costs less */
+	bool optimal;   /* assignment_cost(&best) == bound */
+	certificate proof;
+} solution;
+
+/* options may be NULL. The problem must be finished. On failure the solution holds nothing. */
+clast_status solve(const problem *p, const solve_options *options, mem *m, solution *s, clast_diag *d);
+void solution_release(solution *s);
+
+#endif

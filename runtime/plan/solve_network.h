@@ -1,0 +1,123 @@
+/* A network of cost functions over discrete variables, with the exact reductions the solver makes on it: elimination,
+ * dominance, removal of labels. See certificate.h for the network of a layout problem and for the steps of a proof.
+ *
+ * A network holds a connected part of a problem, or what is left of one. Variables have dense numbers here and carry
+ * the id they have in the certificate. */
+#ifndef CLAST_PLAN_SOLVE_NETWORK_H
+#define CLAST_PLAN_SOLVE_NETWORK_H
+
+#include "certificate.h"
+#include "solve_pool.h"
+
+/* Sums of costs at or above half of this count as infinite. Finite ones stay below 2^58 by PROOF_COST_LIMIT. */
+#define COST_INFINITE ((int64_t)1 << 60)
+
+static inline int64_t cost_add(int64_t a, int64_t b)
+{
+	const int64_t sum = a + b;
+	return sum >= COST_INFINITE / 2 ? COST_INFINITE : sum;
+}
+
+static inline bool cost_is_infinite(int64_t cost)
+{
+	return cost >= COST_INFINITE / 2;
+}
+
+/* A cost function of at least two variables, ascending. The last variable runs fastest in the table. */
+typedef struct factor {
+	bool gone;
+	uint32_t arity;
+	uint32_t entries;
+	uint32_t slot; /* for the use of algorithms on the network */
+	int64_t *table;
+	uint32_t var[];
+} factor;
+
+typedef struct variable {
+	uint32_t id;
+	uint32_t labels; /* left */
+	uint32_t names;  /* which original labels these are: entry of trail.name */
+	bool gone, queued;
+	uint32_t stamp; /* equal to network.stamp: met in the enumeration going on */
+	uint32_t live;  /* functions that contain it; factor[] may hold others that are gone */
+	uint32_t factors, capacity;
+	factor **factor;
+	int64_t *unary;
+} variable;
+
+/* What undoes eliminations: for each eliminated variable the best label for each combination of its neighbours'. */
+typedef struct label_names {
+	uint32_t labels;
+	uint16_t *label; /* ascending; NULL: 0 .. labels-1 */
+} label_names;
+
+typedef struct trail {
+	mem *m;
+	uint32_t *word;
+	size_t words, capacity;
+	label_names *name; /* name[0] is the identity */
+	size_t names, name_capacity;
+} trail;
+
+typedef struct network {
+	mem *m;
+	pool memory;
+	trail *trail;
+	certificate *proof; /* steps are appended to it */
+	variable *var;
+	uint32_t vars, left; /* left: not gone */
+	int64_t constant;
+	size_t batch, batch_end; /* the last ELIMINATE step of the proof and the words after it */
+	uint32_t stamp;
+	uint32_t *queue; /* ring of variables to look at, each at most once */
+	uint32_t queue_first, queue_count;
+} network;
+
+bool network_init(network *n, uint32_t vars, mem *m, trail *t, certificate *proof);
+void network_release(network *n);
+/* Gives variable i its id and labels; unary costs start at 0. */
+bool network_variable(network *n, uint32_t i, uint32_t id, uint32_t labels);
+/* The function of these variables (ascending), made with a zero table if there is none. NULL: out of memory. */
+factor *network_factor(network *n, uint32_t arity, const uint32_t *var);
+/* Copy of what is left of a network, with dense numbers again. */
+bool network_copy(network *to, const network *from);
+
+/* Takes a function out. */
+void network_kill(network *n, factor *f);
+/* The next live function at or after *at in the list of variable i, which is compacted on the way. */
+factor *network_next(network *n, uint32_t i, uint32_t *at);
+
+/* Entries of the table that eliminating variable i would make; SIZE_MAX: more than limit, or too many variables. */
+size_t network_bucket(network *n, uint32_t i, size_t limit);
+/* Eliminates variable i. false: out of memory. */
+bool network_eliminate(network *n, uint32_t i);
+/* Eliminates variables with one label or at most two neighbours until none is left. */
+bool network_reduce_pairs(network *n);
+/* Eliminates, smallest table first, variables whose table stays within `entries` until none is left. */
+bool network_reduce(network *n, size_t entries);
+
+/* Removes the labels marked in gone[0 .. labels) of variable i (never all of them) from all tables. */
+bool network_remove_labels(network *n, uint32_t i, const bool *gone);
+/* Removes dominated labels everywhere until none is left. */
+bool network_drop_dominated(network *n);
+
+/* The label that a variable's position stands for. */
+static inline uint16_t network_label(const network *n, uint32_t i, uint32_t position)
+{
+	const label_names *names = &n->trail->name[n->var[i].names];
+	return names->label ? names->label[position] : (uint16_t)position;
+}
+/* The position of an original label, or labels of the variable if it was removed. */
+uint32_t network_position(const network *n, uint32_t i, uint16_t label);
+
+/* Appends words to a proof. */
+bool proof_append(certificate *c, const int64_t *word, size_t words);
+
+bool trail_init(trail *t, mem *m);
+void trail_release(trail *t);
+/* Forgets what came after a state of the trail. */
+void trail_cut(trail *t, size_t words, size_t names);
+/* Sets the labels of the variables eliminated since `words`, last first, from those of the variables left. */
+void trail_replay(const trail *t, size_t words, uint16_t *label);
+
+#endif

@@ -1,0 +1,586 @@
+/* Exact reductions: elimination of variables, removal of labels, dominance. */
+#include <string.h>
+
+#include "solve_network.h"
+
+/* No pair table of the cheap rounds is larger. */
+#define PAIR_ENTRIES ((size_t)1 << 20)
+
+static void push_variable(network *n, uint32_t i)
+{
+	if (n->var[i].queued || n->var[i].gone)
+		return;
+	n->var[i].queued = true;
+	n->queue[(n->queue_first + n->queue_count++) % n->vars] = i;
+}
+
+static uint32_t pop_variable(network *n)
+{
+	const uint32_t i = n->queue[n->queue_first];
+	n->queue_first = (n->queue_first + 1) % n->vars;
+	n->queue_count--;
+	n->var[i].queued = false;
+	return i;
+}
+
+static void push_neighbours(network *n, uint32_t i)
+{
+	factor *f;
+	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+		for (uint32_t k = 0; k < f->arity; k++)
+			if (f->var[k] != i)
+				push_variable(n, f->var[k]);
+}
+
+/* Notes the elimination in the proof: consecutive ones share a step. */
+static bool note_elimination(network *n, uint32_t id)
+{
+	certificate *c = n->proof;
+	if (c->words == n->batch_end && n->batch_end > 0) {
+		if (!proof_append(c, &(int64_t){ id }, 1))
+			return false;
+		c->word[n->batch + 1]++;
+	} else {
+		n->batch = c->words;
+		if (!proof_append(c, (int64_t[]){ PROOF_ELIMINATE, 1, id }, 3))
+			return false;
+	}
+	n->batch_end = c->words;
+	return true;
+}
+
+/* Opens the record of variable i in the trail, with room for the best label of each entry; NULL: out of memory. */
+static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour, size_t entries)
+{
+	trail *t = n->trail;
+	const size_t words = 2 + 3 * (size_t)neighbours + (entries + 1) / 2 + 1;
+	if (words > UINT32_MAX || !grow(t->m, &t->word, &t->capacity, t->words + words, sizeof *t->word))
+		return NULL;
+	uint32_t *record = t->word + t->words;
+	*record++ = n->var[i].id;
+	*record++ = neighbours;
+	for (uint32_t k = 0; k < neighbours; k++) {
+		const variable *v = &n->var[neighbour[k]];
+		*record++ = v->id;
+		*record++ = v->names;
+		*record++ = v->labels;
+	}
+	t->words += words;
+	t->word[t->words - 1] = (uint32_t)words;
+	return (uint16_t *)record;
+}
+
+static bool finish_elimination(network *n, uint32_t i)
+{
+	factor *f;
+	for (uint32_t at = 0; (f = network_next(n, i, &at));)
+		network_kill(n, f);
+	variable *v = &n->var[i];
+	pool_free(&n->memory, v->unary, v->labels * sizeof *v->unary);
+	v->unary = NULL;
+	v->gone = true;
+	n->left--;
+	return note_elimination(n, v->id);
+}
+
+/* A variable without choice: its functions become functions of the others. */
+static bool restrict_to_only_label(network *n, uint32_t i)
+{
+	factor *f;
+	uint16_t *best = open_record(n, i, 0, NULL, 1);
+	if (!best)
+		return false;
+	best[0] = network_label(n, i, 0);
+	n->constant = cost_add(n->constant, n->var[i].unary[0]);
+	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++) {
+		uint32_t var[PROOF_MAX_ARITY], arity = 0;
+		for (uint32_t k = 0; k < f->arity; k++)
+			if (f->var[k] != i)
+				var[arity++] = f->var[k];
+		int64_t *table = n->var[var[0]].unary;
+		if (arity > 1) {
+			factor *rest = network_factor(n, arity, var);
+			if (!rest)
+				return false;
+			table = rest->table;
+		}
+		for (uint32_t e = 0; e < f->entries; e++)
+			table[e] = cost_add(table[e], f->table[e]);
+	}
+	return finish_elimination(n, i);
+}
+
+static bool eliminate_isolated(network *n, uint32_t i)
+{
+	const variable *v = &n->var[i];
+	uint16_t *best = open_record(n, i, 0, NULL, 1);
+	if (!best)
+		return false;
+	uint32_t least = 0;
+	for (uint32_t a = 1; a < v->labels; a++)
+		if (v->unary[a] < v->unary[least])
+			least = a;
+	best[0] = network_label(n, i, least);
+	n->constant = cost_add(n->constant, v->unary[least]);
+	return finish_elimination(n, i);
+}
+
+/* A function seen from variable i: where label a of i and label b of the other variable meet. */
+typedef struct pair_view {
+	const int64_t *table;
+	size_t own, other; /* strides */
+	uint32_t neighbour;
+} pair_view;
+
+static pair_view view_pair(const network *n, const factor *f, uint32_t i)
+{
+	const bool is_first = f->var[0] == i;
+	const uint32_t neighbour = f->var[is_first];
+	const size_t inner = n->var[f->var[1]].labels;
+	return (pair_view){ f->table, is_first ? inner : 1, is_first ? 1 : inner, neighbour };
+}
+
+static bool eliminate_leaf(network *n, uint32_t i, const factor *f)
+{
+	const pair_view p = view_pair(n, f, i);
+	const variable *v = &n->var[i], *w = &n->var[p.neighbour];
+	uint16_t *best = open_record(n, i, 1, &p.neighbour, w->labels);
+	if (!best)
+		return false;
+	for (uint32_t b = 0; b < w->labels; b++) {
+		int64_t least = INT64_MAX;
+		uint32_t least_at = 0;
+		for (uint32_t a = 0; a < v->labels; a++) {
+			const int64_t sum = v->unary[a] + p.table[a * p.own + b * p.other];
+			least_at = sum < least ? a : least_at;
+			least = sum < least ? sum : least;
+		}
+		best[b] = network_label(n, i, least_at);
+		w->unary[b] = cost_add(w->unary[b], least);
+	}
+	return finish_elimination(n, i);
+}
+
+static bool eliminate_series(network *n, uint32_t i, const factor *f, const factor *g)
+{
+	pair_view p = view_pair(n, f, i), q = view_pair(n, g, i);
+	if (p.neighbour > q.neighbour) {
+		const pair_view swap = p;
+		p = q;
+		q = swap;
+	}
+	const uint32_t scope[2] = { p.neighbour, q.neighbour };
+	const uint32_t rows = n->var[scope[0]].labels, columns = n->var[scope[1]].labels;
+	uint16_t *best = open_record(n, i, 2, scope, (size_t)rows * columns);
+	factor *result = network_factor(n, 2, scope);
+	if (!best || !result)
+		return false;
+	const variable *v = &n->var[i];
+	size_t entry = 0;
+	for (uint32_t b = 0; b < rows; b++)
+		for (uint32_t c = 0; c < columns; c++, entry++) {
+			int64_t least = INT64_MAX;
+			uint32_t least_at = 0;
+			for (uint32_t a = 0; a < v->labels; a++) {
+				const int64_t sum = v->unary[a] + p.table[a * p.own + b * p.other] +
+				                    q.table[a * q.own + c * q.other];
+				least_at = sum < least ? a : least_at;
+				least = sum < least ? sum : least;
+			}
+			best[entry] = network_label(n, i, least_at);
+			result->table[entry] = cost_add(result->table[entry], least);
+		}
+	return finish_elimination(n, i);
+}
+
+/* The neighbours of variable i, ascending, at most limit of them; more: returns limit + 1. */
+static uint32_t list_neighbours(network *n, uint32_t i, uint32_t limit, uint32_t *list)
+{
+	uint32_t count = 0;
+	factor *f;
+	n->var[i].stamp = ++n->stamp;
+	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+		for (uint32_t k = 0; k < f->arity; k++) {
+			variable *w = &n->var[f->var[k]];
+			if (w->stamp == n->stamp)
+				continue;
+			if (count == limit)
+				return limit + 1;
+			w->stamp = n->stamp;
+			uint32_t at_list = count++;
+			for (; at_list > 0 && list[at_list - 1] > f->var[k]; at_list--)
+				list[at_list] = list[at_list - 1];
+			list[at_list] = f->var[k];
+		}
+	return count;
+}
+
+size_t network_bucket(network *n, uint32_t i, size_t limit)
+{
+	uint32_t list[PROOF_MAX_ARITY];
+	if (n->var[i].labels == 1)
+		return 1;
+	const uint32_t count = list_neighbours(n, i, PROOF_MAX_ARITY, list);
+	if (count > PROOF_MAX_ARITY)
+		return SIZE_MAX;
+	size_t entries = 1;
+	for (uint32_t k = 0; k < count && entries <= limit; k++)
+		entries *= n->var[list[k]].labels;
+	return entries <= limit ? entries : SIZE_MAX;
+}
+
+/* One function in a sum over a scope: the strides of its table for the scope's variables and for the one eliminated. */
+typedef struct addend {
+	const int64_t *table;
+	size_t at, own;
+	size_t stride[PROOF_MAX_ARITY];
+} addend;
+
+static void set_strides(const network *n, const factor *f, uint32_t i, uint32_t arity, const uint32_t *scope,
+                        addend *s)
+{
+	size_t stride = 1;
+	*s = (addend){ .table = f->table };
+	for (uint32_t k = f->arity; k-- > 0; stride *= n->var[f->var[k]].labels) {
+		if (f->var[k] == i) {
+			s->own = stride;
+			continue;
+		}
+		for (uint32_t j = 0; j < arity; j++)
+			if (scope[j] == f->var[k])
+				s->stride[j] = stride;
+	}
+}
+
+/* table[entry] += min over a of the sum, for all entries over the scope; best[entry] is where. */
+static void minimise_sum(const network *n, uint32_t i, uint32_t arity, const uint32_t *scope, uint32_t addends,
+                         addend *s, int64_t *table, uint16_t *best)
+{
+	const variable *v = &n->var[i];
+	uint32_t digit[PROOF_MAX_ARITY] = { 0 };
+	for (size_t entry = 0;; entry++) {
+		int64_t least = INT64_MAX;
+		uint32_t least_at = 0;
+		for (uint32_t a = 0; a < v->labels; a++) {
+			int64_t sum = v->unary[a];
+			for (uint32_t k = 0; k < addends; k++)
+				sum = cost_add(sum, s[k].table[s[k].at + a * s[k].own]);
+			least_at = sum < least ? a : least_at;
+			least = sum < least ? sum : least;
+		}
+		best[entry] = network_label(n, i, least_at);
+		table[entry] = cost_add(table[entry], least);
+		uint32_t j = arity;
+		while (j-- > 0) {
+			const uint32_t labels = n->var[scope[j]].labels;
+			const bool wraps = ++digit[j] == labels;
+			for (uint32_t k = 0; k < addends; k++)
+				s[k].at += wraps ? s[k].stride[j] - labels * s[k].stride[j] : s[k].stride[j];
+			if (!wraps)
+				break;
+			digit[j] = 0;
+		}
+		if (j == UINT32_MAX)
+			return;
+	}
+}
+
+static bool eliminate_general(network *n, uint32_t i)
+{
+	uint32_t scope[PROOF_MAX_ARITY], addends = 0;
+	const uint32_t arity = list_neighbours(n, i, PROOF_MAX_ARITY, scope), live = n->var[i].live;
+	size_t entries = 1;
+	for (uint32_t k = 0; k < arity; k++)
+		entries *= n->var[scope[k]].labels;
+	addend *s = pool_alloc(&n->memory, live * sizeof *s);
+	uint16_t *best = open_record(n, i, arity, scope, entries);
+	if (!s || !best)
+		return false;
+	factor *f, *result = NULL;
+	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+		set_strides(n, f, i, arity, scope, &s[addends++]);
+	if (arity > 1 && !(result = network_factor(n, arity, scope)))
+		return false;
+	minimise_sum(n, i, arity, scope, addends, s, result ? result->table : n->var[scope[0]].unary, best);
+	pool_free(&n->memory, s, live * sizeof *s);
+	return finish_elimination(n, i);
+}
+
+bool network_eliminate(network *n, uint32_t i)
+{
+	const variable *v = &n->var[i];
+	if (v->labels == 1)
+		return restrict_to_only_label(n, i);
+	if (v->live == 0)
+		return eliminate_isolated(n, i);
+	uint32_t at = 0;
+	const factor *f = v->live <= 2 ? network_next(n, i, &at) : NULL;
+	if (f && f->arity == 2) {
+		if (v->live == 1)
+			return eliminate_leaf(n, i, f);
+		at++;
+		const factor *g = network_next(n, i, &at);
+		if (g->arity == 2)
+			return eliminate_series(n, i, f, g);
+	}
+	return eliminate_general(n, i);
+}
+
+/* Whether eliminating variable i leaves a function of at most two variables. */
+static bool is_simple(network *n, uint32_t i)
+{
+	const variable *v = &n->var[i];
+	uint32_t neighbour[2];
+	if (v->labels == 1 || v->live == 0)
+		return true;
+	if (v->live > 3) /* functions of distinct sets: {i, j}, {i, k}, {i, j, k} */
+		return false;
+	const uint32_t count = list_neighbours(n, i, 2, neighbour);
+	return count < 2 || (count == 2 && (size_t)n->var[neighbour[0]].labels * n->var[neighbour[1]].labels <=
+	                                           PAIR_ENTRIES);
+}
+
+bool network_reduce_pairs(network *n)
+{
+	for (uint32_t i = 0; i < n->vars; i++)
+		push_variable(n, i);
+	while (n->queue_count > 0) {
+		const uint32_t i = pop_variable(n);
+		if (n->var[i].gone || !is_simple(n, i))
+			continue;
+		push_neighbours(n, i);
+		if (!network_eliminate(n, i))
+			return false;
+	}
+	return true;
+}
+
+/* A heap of (entries, variable) pairs, smallest first; pairs that are out of date are skipped when they come up. */
+typedef struct candidate {
+	size_t entries;
+	uint32_t var;
+} candidate;
+
+typedef struct heap {
+	mem *m;
+	candidate *item;
+	size_t items, capacity;
+	size_t *current; /* entries of each variable as of now */
+} heap;
+
+static bool is_before(candidate a, candidate b)
+{
+	return a.entries != b.entries ? a.entries < b.entries : a.var < b.var;
+}
+
+static bool heap_push(heap *h, candidate c)
+{
+	if (!grow(h->m, &h->item, &h->capacity, h->items + 1, sizeof *h->item))
+		return false;
+	size_t at = h->items++;
+	for (; at > 0 && is_before(c, h->item[(at - 1) / 2]); at = (at - 1) / 2)
+		h->item[at] = h->item[(at - 1) / 2];
+	h->item[at] = c;
+	return true;
+}
+
+static candidate heap_pop(heap *h)
+{
+	const candidate top = h->item[0], last = h->item[--h->items];
+	size_t at = 0;
+	for (size_t child; (child = 2 * at + 1) < h->items; at = child) {
+		child += child + 1 < h->items && is_before(h->item[child + 1], h->item[child]);
+		if (!is_before(h->item[child], last))
+			break;
+		h->item[at] = h->item[child];
+	}
+	if (h->items > 0)
+		h->item[at] = last;
+	return top;
+}
+
+static bool consider(network *n, heap *h, uint32_t i, size_t limit)
+{
+	const size_t entries = network_bucket(n, i, limit);
+	if (entries == h->current[i])
+		return true;
+	h->current[i] = entries;
+	return entries == SIZE_MAX || heap_push(h, (candidate){ entries, i });
+}
+
+bool network_reduce(network *n, size_t limit)
+{
+	heap h = { .m = n->m };
+	uint32_t neighbour[PROOF_MAX_ARITY];
+	h.current = mem_array(n->m, n->vars, sizeof *h.current);
+	bool ok = h.current && network_reduce_pairs(n);
+	for (uint32_t i = 0; ok && i < n->vars; i++) {
+		h.current[i] = SIZE_MAX;
+		ok = n->var[i].gone || consider(n, &h, i, limit);
+	}
+	while (ok && h.items > 0) {
+		const candidate c = heap_pop(&h);
+		if (n->var[c.var].gone || h.current[c.var] != c.entries)
+			continue;
+		const uint32_t count = list_neighbours(n, c.var, PROOF_MAX_ARITY, neighbour);
+		ok = network_eliminate(n, c.var);
+		for (uint32_t k = 0; ok && k < count; k++)
+			ok = consider(n, &h, neighbour[k], limit);
+	}
+	mem_free(n->m, h.item, h.capacity * sizeof *h.item);
+	mem_free(n->m, h.current, n->vars * sizeof *h.current);
+	return ok;
+}
+
+/* Keeps the slices of a table that belong to the labels kept of its variable k. */
+static bool cut_table(network *n, factor *f, uint32_t i, const bool *gone, uint32_t kept)
+{
+	const uint32_t labels = n->var[i].labels;
+	size_t inner = 1, outer = 1;
+	bool before = true;
+	for (uint32_t k = 0; k < f->arity; k++) {
+		if (f->var[k] == i)
+			before = false;
+		else if (before)
+			outer *= n->var[f->var[k]].labels;
+		else
+			inner *= n->var[f->var[k]].labels;
+	}
+	const size_t entries = outer * inner * kept;
+	int64_t *table = pool_alloc(&n->memory, entries * sizeof *table), *to = table;
+	if (!table)
+		return false;
+	for (size_t o = 0; o < outer; o++)
+		for (uint32_t a = 0; a < labels; a++) {
+			if (gone[a])
+				continue;
+			memcpy(to, f->table + (o * labels + a) * inner, inner * sizeof *table);
+			to += inner;
+		}
+	pool_free(&n->memory, f->table, f->entries * sizeof *table);
+	f->table = table;
+	f->entries = (uint32_t)entries;
+	return true;
+}
+
+bool network_remove_labels(network *n, uint32_t i, const bool *gone)
+{
+	variable *v = &n->var[i];
+	trail *t = n->trail;
+	uint32_t kept = 0;
+	for (uint32_t a = 0; a < v->labels; a++)
+		kept += !gone[a];
+	uint16_t *label = mem_array(t->m, kept, sizeof *label);
+	int64_t *unary = pool_alloc(&n->memory, kept * sizeof *unary);
+	if (!label || !unary || !grow(t->m, &t->name, &t->name_capacity, t->names + 1, sizeof *t->name)) {
+		mem_free(t->m, label, kept * sizeof *label);
+		return false;
+	}
+	for (uint32_t a = 0, k = 0; a < v->labels; a++) {
+		if (gone[a])
+			continue;
+		label[k] = network_label(n, i, a);
+		unary[k++] = v->unary[a];
+	}
+	factor *f;
+	bool ok = true;
+	for (uint32_t at = 0; ok && (f = network_next(n, i, &at)); at++)
+		ok = cut_table(n, f, i, gone, kept);
+	pool_free(&n->memory, v->unary, v->labels * sizeof *unary);
+	t->name[t->names] = (label_names){ kept, label };
+	v->unary = unary;
+	v->labels = kept;
+	v->names = (uint32_t)t->names++;
+	return ok;
+}
+
+/* less[a * labels + b] += min over the other variables of f(a, .) - f(b, .); -COST_INFINITE: not bounded. */
+static void add_differences(const network *n, const factor *f, uint32_t i, int64_t *less)
+{
+	const uint32_t labels = n->var[i].labels;
+	size_t inner = 1;
+	for (uint32_t k = f->arity; f->var[--k] != i;)
+		inner *= n->var[f->var[k]].labels;
+	for (uint32_t a = 0; a < labels; a++)
+		for (uint32_t b = 0; b < labels; b++) {
+			int64_t least = COST_INFINITE;
+			int64_t *sum = &less[a * labels + b];
+			for (size_t o = 0; a != b && *sum > -COST_INFINITE && o < f->entries; o += labels * inner)
+				for (size_t r = 0; r < inner; r++) {
+					const int64_t x = f->table[o + a * inner + r], y = f->table[o + b * inner + r];
+					if (cost_is_infinite(x))
+						continue;
+					const int64_t difference = cost_is_infinite(y) ? -COST_INFINITE : x - y;
+					least = difference < least ? difference : least;
+				}
+			*sum = least <= -COST_INFINITE || *sum <= -COST_INFINITE ? -COST_INFINITE : cost_add(*sum, least);
+		}
+}
+
+/* Marks the labels of variable i that another one dominates and notes them; their number, or UINT32_MAX on failure. */
+static uint32_t mark_dominated(network *n, uint32_t i, int64_t *less, bool *gone)
+{
+	const variable *v = &n->var[i];
+	factor *f;
+	uint32_t dropped = 0;
+	for (uint32_t a = 0; a < v->labels; a++)
+		for (uint32_t b = 0; b < v->labels; b++)
+			less[a * v->labels + b] = cost_is_infinite(v->unary[a])  ? COST_INFINITE
+			                          : cost_is_infinite(v->unary[b]) ? -COST_INFINITE
+			                                                          : v->unary[a] - v->unary[b];
+	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+		add_differences(n, f, i, less);
+	memset(gone, 0, v->labels * sizeof *gone);
+	const size_t header = n->proof->words;
+	for (uint32_t a = 0; a < v->labels; a++)
+		for (uint32_t b = 0; b < v->labels && !gone[a]; b++) {
+			if (a == b || gone[b] || less[a * v->labels + b] < 0)
+				continue;
+			gone[a] = true;
+			if (dropped++ == 0 && !proof_append(n->proof, (int64_t[]){ PROOF_DROP, 0 }, 2))
+				return UINT32_MAX;
+			if (!proof_append(n->proof, (int64_t[]){ v->id, network_label(n, i, a), network_label(n, i, b) }, 3))
+				return UINT32_MAX;
+			n->proof->word[header + 1]++;
+		}
+	return dropped;
+}
+
+/* Looking for dominated labels costs labels times the tables around the variable; larger ones are left alone. */
+#define DOMINANCE_WORK ((size_t)1 << 24)
+
+static size_t dominance_work(network *n, uint32_t i)
+{
+	size_t work = 0;
+	factor *f;
+	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+		work += f->entries;
+	return work * n->var[i].labels;
+}
+
+bool network_drop_dominated(network *n)
+{
+	uint32_t most = 0;
+	for (uint32_t i = 0; i < n->vars; i++) {
+		push_variable(n, i);
+		most = !n->var[i].gone && n->var[i].labels > most ? n->var[i].labels : most;
+	}
+	int64_t *less = mem_array(n->m, (size_t)most * most, sizeof *less);
+	bool *gone = mem_array(n->m, most, sizeof *gone);
+	bool ok = less && gone;
+	while (ok && n->queue_count > 0) {
+		const uint32_t i = pop_variable(n);
+		if (n->var[i].gone || n->var[i].labels == 1 || dominance_work(n, i) > DOMINANCE_WORK)
+			continue;
+		const uint32_t dropped = mark_dominated(n, i, less, gone);
+		ok = dropped != UINT32_MAX;
+		if (ok && dropped > 0) {
+			ok = network_remove_labels(n, i, gone);
+			push_neighbours(n, i);
+			push_variable(n, i);
+		}
+	}
+	mem_free(n->m, less, (size_t)most * most * sizeof *less);
+	mem_free(n->m, gone, most * sizeof *gone);
+	return ok;
+}
