@@ -8,7 +8,7 @@
 /* Bounds that keep every operation within a constant time. An expression beyond them gets a symbol of its
  * own. */
 enum {
-	DIM_MAX_TERMS = 64,   /* of a sum */
+	DIM_MAX_TERMS = 32,   /* of a sum */
 	DIM_MAX_DEGREE = 16,  /* atoms of a product */
 	DIM_MAX_CHOICES = 8,  /* operands of a minimum or maximum */
 	DIM_MAX_LEAVES = 128, /* symbols met when an expression is walked, shared parts counted each time */

@@ -161,12 +161,16 @@ static bool direct(int op, int64_t a, int64_t b, int64_t *r)
 	return true;
 }
 
-static bool small_enough(const sample *x)
+/* Small, and worth a number for most samples: fit to be part of further expressions. */
+static bool fit(const sample *x)
 {
-	for (int s = 0; s < SAMPLES; s++)
+	int valid = 0;
+	for (int s = 0; s < SAMPLES; s++) {
+		valid += x->valid[s];
 		if (x->valid[s] && (x->value[s] > 5000 || x->value[s] < -5000))
 			return false;
-	return true;
+	}
+	return x->d != DIM_ERROR && valid > SAMPLES / 2;
 }
 
 static sample combine(int op, const sample *a, const sample *b)
@@ -245,7 +249,7 @@ static void random_table(uint64_t seed)
 		complete_all();
 		compared += check_sample(&r);
 		check_relations(&a, &b);
-		if (small_enough(&r) && r.d != DIM_ERROR)
+		if (fit(&r))
 			pool[random_in(SYMBOLS, POOL - 1)] = r;
 	}
 	cr_assert_gt(compared, 1000);
@@ -254,7 +258,7 @@ static void random_table(uint64_t seed)
 
 Test(dim_random, expressions_are_worth_what_arithmetic_gives)
 {
-	for (uint64_t seed = 1; seed <= 40; seed++)
+	for (uint64_t seed = 1; seed <= 12; seed++)
 		random_table(seed);
 }
 
@@ -627,10 +631,11 @@ Test(dim, expressions_that_grow_get_symbols_and_keep_their_value)
 	cr_assert_eq(out, expected);
 }
 
+/* Of this process, so that others do not disturb. */
 static double seconds(void)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
