@@ -7,7 +7,7 @@
 /* Rows of a kept at a time: at most 4 MiB of doubles. */
 #define ROW_BLOCK_BYTES ((int64_t)4 << 20)
 
-static void multiply(int64_t k, const double *a, const double *b, double *y)
+void product_lanes(int64_t k, const double *a, const double *b, double *y)
 {
 	double sum[PRODUCT_LANES] = { 0 };
 	for (int64_t i = 0; i < k; i++)
@@ -38,7 +38,7 @@ clast_status product_run(call *c, const product *p)
 			p->panel(p, n0, count, b);
 			for (int64_t i = 0; i < rows; i++) {
 				double y[PRODUCT_LANES];
-				multiply(p->k, a + i * p->k, b, y);
+				product_lanes(p->k, a + i * p->k, b, y);
 				p->store(p, m0 + i, n0, count, y);
 			}
 			if (!call_proceed(c))

@@ -21,6 +21,9 @@ typedef struct product {
 
 clast_status product_run(call *c, const product *p);
 
+/* y[lane] = sum of a[i] * b[i * PRODUCT_LANES + lane] over i < k. */
+void product_lanes(int64_t k, const double *a, const double *b, double *y);
+
 /* out[i * step] = element at base + offsets[i]. */
 void load_reals(const tensor_view *v, int64_t base, const int64_t *offsets, int64_t n, double *out,
 		int64_t step);

@@ -764,6 +764,11 @@ const tensor_view *case_result(op_case *c, size_t i)
 	return &c->baseline[i].view;
 }
 
+const tensor_view *case_input(const op_case *c, size_t i)
+{
+	return c->in[i];
+}
+
 static bool close_to(const op_case *c, double a, double b)
 {
 	if (isnan(a) || isnan(b))

@@ -89,6 +89,8 @@ void case_run(op_case *c);
 /* Row-major output i of a run of the reference, for checks of one's own; before case_run(). Lives until then.
  */
 const tensor_view *case_result(op_case *c, size_t i);
+/* Row-major input i as given. */
+const tensor_view *case_input(const op_case *c, size_t i);
 /* The node or inference or the reference must fail with this status and a message that contains text. Frees
  * the case. */
 void case_fails(op_case *c, clast_status status, const char *text);
