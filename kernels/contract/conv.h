@@ -40,6 +40,9 @@ typedef struct conv_params {
 	weights_shape weights; /* kernel equals window.kernel */
 	window window;
 	image_strides in, out;
+	/* Stride along the channels of the input; 0 means 1. Others are for the first convolution of a
+	 * network, which may read a picture in `first` order; with many input channels they are slow. */
+	ptrdiff_t in_channel;
 	epilogue epilogue;
 } conv_params;
 

@@ -13,6 +13,8 @@ typedef struct weights_shape {
 	size_t out_channels; /* of one group; columns of a matrix */
 	size_t in_channels;  /* of one group; rows of a matrix (the contracted axis) */
 	size_t kernel[3];    /* depth, height, width; 1 1 1 for a matrix */
+	/* Only PACKING_TRANSPOSE reads these: they decide which taps meet in one output pixel. */
+	size_t stride[3], dilation[3];
 } weights_shape;
 
 /* Element (g, o, i, z, y, x) lies at data[g * group + o * out + i * in + z * tap[0] + y * tap[1] + x *

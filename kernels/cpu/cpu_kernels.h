@@ -13,8 +13,8 @@ typedef struct cpu_kernels {
 } cpu_kernels;
 
 /* The kernels for the best instruction set that this machine has and the environment variable CLAST_ISA
- * allows: it names one of isa.def, and better ones are left unused. Read once. Packed weights belong to the
- * table that packed them. */
+ * allows: it names an instruction set as cpu.h does, and better ones are left unused. Read once. Packed
+ * weights belong to the table that packed them. */
 const cpu_kernels *cpu_kernels_get(void);
 /* The kernels for one instruction set ("sse2", "avx2", ...); NULL if unknown, not compiled in, or the machine
  * lacks it. */

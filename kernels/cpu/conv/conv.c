@@ -1,0 +1,311 @@
+/* Convolution as a product: rows are output pixels, columns output channels, k runs over taps and input
+ * channels. A 1x1 convolution multiplies the image as it lies; others first collect the taps of a block of
+ * pixels into scratch, which costs about 2 / columns of the product's time and makes pads, dilation and rings
+ * a matter of copying. */
+#include "conv.h"
+
+#include "conv/spatial.h"
+#include "gemm/block.h"
+#include "program/run.h"
+
+typedef struct plan {
+	const conv_params *p;
+	size_t lines;   /* output rows of one depth slice that are asked for */
+	size_t m, n, k; /* k: taps * input channels */
+	size_t block;   /* of k */
+	cut cut;
+	ptrdiff_t in_channel;
+	bool direct; /* the image is the product's left side */
+	ptrdiff_t a_row;
+	size_t run; /* this many pixels are a_row apart, then the next line or image begins */
+	bool sums;  /* sums are kept in scratch until the epilogue has run */
+	size_t sums_row;
+} plan;
+
+/* Every tap lies inside the image. */
+static bool no_padding(const window *w)
+{
+	for (int a = 0; a < 3; a++) {
+		const ptrdiff_t last =
+			(ptrdiff_t)((w->out[a] - 1) * w->stride[a] + (w->kernel[a] - 1) * w->dilation[a]);
+		if (w->pad[a] > 0 || last - w->pad[a] >= (ptrdiff_t)w->in[a])
+			return false;
+	}
+	return true;
+}
+
+static void plan_direct(plan *g)
+{
+	const conv_params *p = g->p;
+	const window *w = &p->window;
+	const size_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
+	g->direct = false;
+	if (taps != 1 || g->in_channel != 1 || w->in_ring || g->m == 0 || !no_padding(w))
+		return;
+	g->a_row = p->in.axis[PIXEL] * (ptrdiff_t)w->stride[PIXEL];
+	g->run = w->out[PIXEL];
+	const size_t extent[3] = { g->lines, w->out[DEPTH], p->batch };
+	const ptrdiff_t step[3] = { p->in.axis[ROW] * (ptrdiff_t)w->stride[ROW],
+				    p->in.axis[DEPTH] * (ptrdiff_t)w->stride[DEPTH], p->in.batch };
+	for (int i = 0; i < 3; i++) {
+		if (extent[i] > 1 && step[i] != g->a_row * (ptrdiff_t)g->run)
+			break;
+		g->run *= extent[i];
+	}
+	/* Rows a multiple of 4 KiB apart share one set of the first-level cache: better copied. */
+	const bool collide = g->a_row % 1024 == 0 && g->k > 64;
+	g->direct = !collide && (g->run >= TILE_ROWS || g->run == g->m);
+}
+
+static plan plan_of(const conv_params *p)
+{
+	plan g = { .p = p };
+	const window *w = &p->window;
+	const weights_shape *s = &p->weights;
+	g.lines = w->row_end - w->row_begin;
+	g.m = p->batch * w->out[DEPTH] * g.lines * w->out[PIXEL];
+	g.n = s->out_channels;
+	g.k = s->in_channels * w->kernel[0] * w->kernel[1] * w->kernel[2];
+	g.block = k_block(g.k);
+	g.in_channel = p->in_channel ? p->in_channel : 1;
+	g.cut = product_cut(g.m, g.n, g.k, s->groups);
+	plan_direct(&g);
+	const uint32_t flags = p->epilogue.flags;
+	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k);
+	g.sums_row = div_up(size_min(g.cut.cols + VEC, g.n), VEC) * VEC;
+	return g;
+}
+
+static size_t conv_tasks(const void *params)
+{
+	const plan g = plan_of(params);
+	return g.p->weights.groups * g.cut.row_tasks * g.cut.col_tasks;
+}
+
+/* Parts of scratch. */
+typedef struct work {
+	float **out; /* where each row of the task is written */
+	const float **residual;
+	float *a; /* collected rows */
+	size_t a_row;
+	float *sums;
+	void *program;
+	size_t bytes;
+} work;
+
+static work work_of(const plan *g, char *scratch)
+{
+	work w = { .bytes = 0 };
+	const uint32_t flags = g->p->epilogue.flags;
+	w.out = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
+	if (flags & EPILOGUE_RESIDUAL)
+		w.residual = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
+	/* An odd number of cache lines to a row, so that the rows of a tile do not share a set. */
+	w.a_row = (div_up(g->block, 16) | 1) * 16;
+	if (!g->direct)
+		w.a = scratch_part(scratch, &w.bytes, g->cut.rows * w.a_row * sizeof(float));
+	if (g->sums)
+		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
+	if (flags & EPILOGUE_PROGRAM)
+		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
+	return w;
+}
+
+static size_t conv_scratch(const void *params)
+{
+	const plan g = plan_of(params);
+	return work_of(&g, NULL).bytes;
+}
+
+static pixel pixel_of(const plan *g, size_t m)
+{
+	const size_t width = g->p->window.out[PIXEL];
+	pixel at = line_at(&g->p->window, m / width);
+	at.x = m % width;
+	return at;
+}
+
+/* The part [k_begin, k_end) of one collected row. */
+typedef struct row_writer {
+	float *to; /* of k_begin */
+	size_t k_begin, k_end;
+} row_writer;
+
+/* Puts `count` elements at k; from NULL writes zeros. */
+static inline void put(const row_writer *w, size_t k, size_t count, const float *from, ptrdiff_t stride)
+{
+	const size_t begin = size_max(k, w->k_begin), end = size_min(k + count, w->k_end);
+	if (begin >= end)
+		return;
+	float *to = w->to + (begin - w->k_begin);
+	if (!from) {
+		memset(to, 0, (end - begin) * sizeof(float));
+	} else if (stride == 1) {
+		copy_floats(to, from + (begin - k), end - begin);
+	} else {
+		from += (ptrdiff_t)(begin - k) * stride;
+		for (size_t i = 0; i < end - begin; i++)
+			to[i] = from[(ptrdiff_t)i * stride];
+	}
+}
+
+static void collect_pixel(const plan *g, const float *in, const pixel *at, const row_writer *to)
+{
+	const conv_params *p = g->p;
+	const window *w = &p->window;
+	const size_t channels = p->weights.in_channels, line = w->kernel[PIXEL] * channels;
+	const ptrdiff_t z0 = first_tap(w, DEPTH, at->z), y0 = first_tap(w, ROW, at->y);
+	const ptrdiff_t x0 = first_tap(w, PIXEL, at->x);
+	const ptrdiff_t step = (ptrdiff_t)w->dilation[PIXEL] * p->in.axis[PIXEL];
+	const bool dense = step == (ptrdiff_t)channels && g->in_channel == 1;
+	const range taps = taps_inside(x0, w->kernel[PIXEL], w->dilation[PIXEL], w->in[PIXEL]);
+	size_t k = 0;
+	in += (ptrdiff_t)at->n * p->in.batch + x0 * p->in.axis[PIXEL];
+	for (size_t tz = 0; tz < w->kernel[DEPTH]; tz++) {
+		const ptrdiff_t z = z0 + (ptrdiff_t)(tz * w->dilation[DEPTH]);
+		for (size_t ty = 0; ty < w->kernel[ROW]; ty++, k += line) {
+			if (k >= to->k_end || k + line <= to->k_begin)
+				continue;
+			const ptrdiff_t y = y0 + (ptrdiff_t)(ty * w->dilation[ROW]);
+			if (z < 0 || z >= (ptrdiff_t)w->in[DEPTH] || y < 0 || y >= (ptrdiff_t)w->in[ROW]) {
+				put(to, k, line, NULL, 0);
+				continue;
+			}
+			const ptrdiff_t slot = w->in_ring ? y % (ptrdiff_t)w->in_ring : y;
+			const float *from = in + z * p->in.axis[DEPTH] + slot * p->in.axis[ROW];
+			put(to, k, taps.begin * channels, NULL, 0);
+			if (dense)
+				put(to, k + taps.begin * channels, (taps.end - taps.begin) * channels,
+				    from + (ptrdiff_t)taps.begin * step, 1);
+			else
+				for (size_t tx = taps.begin; tx < taps.end; tx++)
+					put(to, k + tx * channels, channels, from + (ptrdiff_t)tx * step,
+					    g->in_channel);
+			put(to, k + taps.end * channels, line - taps.end * channels, NULL, 0);
+		}
+	}
+}
+
+static void collect(const plan *g, const float *in, size_t begin, size_t end, size_t k_begin, size_t k_end,
+		    const work *w)
+{
+	pixel at = pixel_of(g, begin);
+	for (size_t m = begin; m < end; m++, pixel_next(&g->p->window, &at)) {
+		const row_writer to = { w->a + (m - begin) * w->a_row, k_begin, k_end };
+		collect_pixel(g, in, &at, &to);
+	}
+}
+
+/* Multiplies the rows [begin, end) where the image itself is the left side. */
+static void multiply_direct(const plan *g, const float *in, size_t begin, size_t end, product *prod)
+{
+	const conv_params *p = g->p;
+	const window *w = &p->window;
+	float *const *out = prod->out;
+	const float *const *residual = prod->residual;
+	for (size_t m = begin; m < end;) {
+		const size_t count = size_min(end - m, g->run - m % g->run);
+		const pixel at = pixel_of(g, m);
+		prod->a = in + (ptrdiff_t)at.n * p->in.batch + first_tap(w, DEPTH, at.z) * p->in.axis[DEPTH] +
+			  first_tap(w, ROW, at.y) * p->in.axis[ROW] +
+			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] + prod->k_begin;
+		prod->a_row = g->a_row;
+		prod->rows = count;
+		prod->out = out + (m - begin);
+		prod->residual = residual ? residual + (m - begin) : NULL;
+		product_run(prod);
+		m += count;
+	}
+	prod->out = out;
+	prod->residual = residual;
+}
+
+static void multiply(const plan *g, const float *in, size_t begin, size_t end, product *prod, const work *w)
+{
+	for (size_t k = 0; k < g->k || k == 0; k += g->block) {
+		prod->k_begin = k;
+		prod->k_count = size_min(g->block, g->k - k);
+		prod->first = k == 0;
+		prod->last = k + prod->k_count == g->k;
+		if (g->direct) {
+			multiply_direct(g, in, begin, end, prod);
+			continue;
+		}
+		collect(g, in, begin, end, k, k + prod->k_count, w);
+		prod->a = w->a;
+		prod->a_row = (ptrdiff_t)w->a_row;
+		prod->rows = end - begin;
+		product_run(prod);
+	}
+}
+
+/* Runs the program from the sums in scratch to the output, line by line. */
+static void finish(const plan *g, void *const *args, size_t begin, size_t end, size_t channel, size_t cols,
+		   const work *w)
+{
+	const conv_params *p = g->p;
+	pixel at = pixel_of(g, begin);
+	for (size_t m = begin; m < end;) {
+		const size_t count = size_min(end - m, p->window.out[PIXEL] - at.x);
+		const size_t position[5] = { at.n, at.z, at.y, at.x, channel };
+		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) + channel;
+		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, count, cols,
+			     w->sums + (m - begin) * g->sums_row, (ptrdiff_t)g->sums_row, out,
+			     p->out.axis[PIXEL], w->program);
+		m += count;
+		at.x += count - 1;
+		pixel_next(&g->p->window, &at);
+	}
+}
+
+static void run_task(const plan *g, void *const *args, size_t task, work *w)
+{
+	const conv_params *p = g->p;
+	const uint32_t flags = p->epilogue.flags;
+	const size_t col_task = task % g->cut.col_tasks,
+		     row_task = task / g->cut.col_tasks % g->cut.row_tasks;
+	const size_t group = task / g->cut.col_tasks / g->cut.row_tasks;
+	const size_t begin = row_task * g->cut.rows, end = size_min(g->m, begin + g->cut.rows);
+	const size_t col = col_task * g->cut.cols;
+	const size_t col_end = col_task + 1 == g->cut.col_tasks ? g->n : col + g->cut.cols;
+	const size_t channel = group * g->n;
+
+	pixel at = pixel_of(g, begin);
+	for (size_t m = begin; m < end; m++, pixel_next(&g->p->window, &at)) {
+		w->out[m - begin] =
+			g->sums ? w->sums + (m - begin) * g->sums_row
+				: (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) + channel;
+		if (flags & EPILOGUE_RESIDUAL)
+			w->residual[m - begin] = (const float *)args[CONV_RESIDUAL] +
+						 residual_offset(&p->epilogue, &at) + channel;
+	}
+	product prod = {
+		.packed = (const float *)args[CONV_WEIGHTS] + group * packed_floats(g->n, g->k),
+		.n = g->n,
+		.packed_k = g->k,
+		.col_begin = col,
+		.col_end = col_end,
+		.out = w->out,
+		.out_col = g->sums ? col : 0,
+		.residual = flags & EPILOGUE_RESIDUAL ? w->residual : NULL,
+		.clamp = flags & EPILOGUE_CLAMP,
+		.min = p->epilogue.min,
+		.max = p->epilogue.max,
+	};
+	const float *in =
+		(const float *)args[CONV_IN] + (ptrdiff_t)(group * p->weights.in_channels) * g->in_channel;
+	multiply(g, in, begin, end, &prod, w);
+	if (g->sums)
+		finish(g, args, begin, end, channel + col, col_end - col, w);
+}
+
+static void conv_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
+{
+	const plan g = plan_of(params);
+	work w = work_of(&g, scratch);
+	for (size_t task = begin; task < end; task++)
+		run_task(&g, args, task, &w);
+}
+
+extern const kernel ISA(conv_f32);
+const kernel ISA(conv_f32) = { "conv_f32", sizeof(conv_params), conv_tasks, conv_scratch, conv_run };

@@ -1,0 +1,355 @@
+/* Depthwise convolution: one filter a channel. A tile is PIXELS output pixels of one vector of channels, its
+ * sums and one row of taps in registers; each input vector is loaded once for all taps of that row that meet
+ * it. */
+#include "checked.h"
+#include "conv/spatial.h"
+#include "program/run.h"
+
+/* The widths of ImageNet feature maps are multiples of 7. */
+#define PIXELS 7
+
+/* ---- Packing: for each vector of channels its biases, then each tap's weights. ---- */
+
+static size_t packed_channel_vectors(const weights_shape *shape)
+{
+	return div_up(shape->groups, VEC);
+}
+
+static size_t pack_bytes(const weights_shape *shape)
+{
+	size_t taps = 1, channels, bytes;
+	for (size_t i = 0; i < 3; i++)
+		if (!size_mul(taps, shape->kernel[i], &taps))
+			return SIZE_MAX;
+	if (!size_add(taps, 1, &taps) || !size_round_up(shape->groups, VEC, &channels) ||
+	    !size_mul(channels, taps, &bytes) || !size_mul(bytes, sizeof(float), &bytes))
+		return SIZE_MAX;
+	return bytes;
+}
+
+static void pack_channel(const weights_shape *shape, const weights_source *source, size_t q, float *to)
+{
+	const float *from = source->data + (ptrdiff_t)q * source->group;
+	*to = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
+	for (size_t z = 0; z < shape->kernel[0]; z++)
+		for (size_t y = 0; y < shape->kernel[1]; y++)
+			for (size_t x = 0; x < shape->kernel[2]; x++)
+				*(to += VEC) =
+					from[(ptrdiff_t)z * source->tap[0] + (ptrdiff_t)y * source->tap[1] +
+					     (ptrdiff_t)x * source->tap[2]];
+}
+
+static void pack(const weights_shape *shape, const weights_source *source, void *packed)
+{
+	const size_t taps = shape->kernel[0] * shape->kernel[1] * shape->kernel[2];
+	memset(packed, 0, packed_channel_vectors(shape) * VEC * (taps + 1) * sizeof(float));
+	for (size_t c = 0; c < shape->groups; c++) {
+		float *to = (float *)packed + c / VEC * VEC * (taps + 1) + c % VEC;
+		pack_channel(shape, source, source->out_index ? source->out_index[c] : c, to);
+	}
+}
+
+extern const packing ISA(packing_depthwise);
+const packing ISA(packing_depthwise) = { "depthwise", pack_bytes, pack };
+
+/* ---- Tiles ---- */
+
+typedef struct tile {
+	const float
+		*in; /* column of tap 0 of the first pixel (perhaps outside), before the offset of a row */
+	ptrdiff_t in_pixel;
+	size_t rows;          /* of taps that lie inside */
+	const ptrdiff_t *row; /* offset of each in the image */
+	const size_t *weight; /* and of its taps */
+	const float *weights;
+	vec bias;
+	size_t kernel, stride, dilation; /* along the line */
+	ptrdiff_t low, high;             /* input columns, counted from `in`, that lie inside */
+	size_t count;                    /* pixels that are stored */
+	float *out;
+	ptrdiff_t out_pixel;
+	const float *residual; /* or NULL */
+	ptrdiff_t residual_pixel;
+	bool clamp;
+	float min, max;
+	bool partial; /* fewer channels than a vector */
+	vec_tail tail;
+} tile;
+
+ALWAYS_INLINE void finish(const tile *t, vec *sum, size_t count, bool partial)
+{
+	const vec min = splat(t->min), max = splat(t->max);
+	UNROLL for (size_t i = 0; i < PIXELS; i++)
+	{
+		if (i < count) {
+			vec v = sum[i];
+			if (t->residual) {
+				const float *from = t->residual + (ptrdiff_t)i * t->residual_pixel;
+				v += partial ? load_tail(from, t->tail) : load(from);
+			}
+			if (t->clamp)
+				v = vec_clamp(v, min, max);
+			float *to = t->out + (ptrdiff_t)i * t->out_pixel;
+			if (partial)
+				store_tail(to, v, t->tail);
+			else
+				store(to, v);
+		}
+	}
+}
+
+/* Inlined with constants for all but t. edge: some input columns lie outside, or count is less than PIXELS.
+ */
+ALWAYS_INLINE void tile_body(const tile *t, const int width, const int stride, const bool edge,
+			     const bool partial)
+{
+	vec sum[PIXELS];
+	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = t->bias;
+	for (size_t r = 0; r < t->rows; r++) {
+		const float *in = t->in + t->row[r], *weights = t->weights + t->weight[r];
+		vec w[7];
+		UNROLL for (int x = 0; x < width; x++) w[x] = load(weights + x * VEC);
+		UNROLL for (int j = 0; j < (PIXELS - 1) * stride + width; j++)
+		{
+			if (!edge || (j >= t->low && j < t->high)) {
+				const float *from = in + j * t->in_pixel;
+				const vec v = partial ? load_tail(from, t->tail) : load(from);
+				UNROLL for (int i = 0; i < PIXELS; i++)
+				{
+					const int x = j - i * stride;
+					if (x >= 0 && x < width)
+						sum[i] += w[x] * v;
+				}
+			}
+		}
+	}
+	finish(t, sum, edge ? t->count : PIXELS, partial);
+}
+
+#define TILE(width, stride)                                                                                  \
+	static void tile_##width##s##stride(const tile *t, bool edge)                                        \
+	{                                                                                                    \
+		if (t->partial)                                                                              \
+			tile_body(t, width, stride, true, true);                                             \
+		else if (edge)                                                                               \
+			tile_body(t, width, stride, true, false);                                            \
+		else                                                                                         \
+			tile_body(t, width, stride, false, false);                                           \
+	}
+TILE(3, 1)
+TILE(3, 2)
+TILE(5, 1)
+TILE(5, 2)
+TILE(7, 1)
+
+/* Any kernel, stride and dilation. */
+static void tile_any(const tile *t, bool edge)
+{
+	vec sum[PIXELS];
+	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = t->bias;
+	for (size_t r = 0; r < t->rows; r++) {
+		const float *in = t->in + t->row[r], *weights = t->weights + t->weight[r];
+		for (size_t x = 0; x < t->kernel; x++) {
+			const vec w = load(weights + x * VEC);
+			UNROLL for (size_t i = 0; i < PIXELS; i++)
+			{
+				const ptrdiff_t j = (ptrdiff_t)(i * t->stride + x * t->dilation);
+				if (i < t->count && (!edge || (j >= t->low && j < t->high))) {
+					const float *from = in + j * t->in_pixel;
+					sum[i] += w * (t->partial ? load_tail(from, t->tail) : load(from));
+				}
+			}
+		}
+	}
+	finish(t, sum, t->count, t->partial);
+}
+
+typedef void tile_fn(const tile *t, bool edge);
+
+static tile_fn *choose(const window *w)
+{
+	const size_t width = w->kernel[PIXEL], stride = w->stride[PIXEL];
+	if (w->dilation[PIXEL] == 1 && width == 3)
+		return stride == 1 ? tile_3s1 : stride == 2 ? tile_3s2 : tile_any;
+	if (w->dilation[PIXEL] == 1 && width == 5)
+		return stride == 1 ? tile_5s1 : stride == 2 ? tile_5s2 : tile_any;
+	if (w->dilation[PIXEL] == 1 && width == 7 && stride == 1)
+		return tile_7s1;
+	return tile_any;
+}
+
+/* ---- Tasks: some lines by some vectors of channels ---- */
+
+typedef struct plan {
+	const conv_params *p;
+	size_t channels, vectors;
+	size_t lines, line_step, line_tasks;
+	size_t vector_step, vector_tasks;
+	size_t taps;
+} plan;
+
+static plan plan_of(const conv_params *p)
+{
+	const window *w = &p->window;
+	plan g = { .p = p, .channels = p->weights.groups };
+	g.vectors = div_up(g.channels, VEC);
+	g.lines = line_count(w, p->batch);
+	g.taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
+	/* About 100,000 multiplications a task. Many lines share the input rows that they read: so first the
+	 * channels are cut, to 512, as long as lines are few. */
+	const size_t line = w->out[PIXEL] * (g.taps + 1) * VEC;
+	g.vector_step = size_max(1, size_min(g.vectors, 512 / VEC));
+	g.vector_tasks = div_up(g.vectors, g.vector_step);
+	g.line_step = size_max(1, size_min(g.lines, 131072 / size_max(1, line * g.vector_step)));
+	g.line_tasks = div_up(g.lines, g.line_step);
+	return g;
+}
+
+static size_t depthwise_tasks(const void *params)
+{
+	const plan g = plan_of(params);
+	return g.line_tasks * g.vector_tasks;
+}
+
+/* A line of output pixels and the rows of taps that lie inside the image for it. */
+typedef struct line {
+	pixel at;
+	size_t rows;
+	ptrdiff_t *row; /* offset of each in the image, at pixel 0 */
+	size_t *weight; /* offset of its taps */
+	float *out;     /* of channel 0 */
+	ptrdiff_t out_pixel;
+} line;
+
+static void find_rows(const plan *g, line *l)
+{
+	const conv_params *p = g->p;
+	const window *w = &p->window;
+	const ptrdiff_t z0 = first_tap(w, DEPTH, l->at.z), y0 = first_tap(w, ROW, l->at.y);
+	const range z = taps_inside(z0, w->kernel[DEPTH], w->dilation[DEPTH], w->in[DEPTH]);
+	const range y = taps_inside(y0, w->kernel[ROW], w->dilation[ROW], w->in[ROW]);
+	l->rows = 0;
+	for (size_t tz = z.begin; tz < z.end; tz++)
+		for (size_t ty = y.begin; ty < y.end; ty++) {
+			const size_t slice = (size_t)(z0 + (ptrdiff_t)(tz * w->dilation[DEPTH]));
+			const size_t row = (size_t)(y0 + (ptrdiff_t)(ty * w->dilation[ROW]));
+			l->row[l->rows] = (ptrdiff_t)l->at.n * p->in.batch +
+					  (ptrdiff_t)slice * p->in.axis[DEPTH] +
+					  (ptrdiff_t)ring_slot(w->in_ring, row) * p->in.axis[ROW];
+			l->weight[l->rows++] = (tz * w->kernel[ROW] + ty) * w->kernel[PIXEL] * VEC;
+		}
+}
+
+static void run_vector(const plan *g, void *const *args, const line *l, size_t channel, tile_fn *fn)
+{
+	const conv_params *p = g->p;
+	const window *w = &p->window;
+	const epilogue *e = &p->epilogue;
+	const float *weights = (const float *)args[CONV_WEIGHTS] + channel * (g->taps + 1);
+	const float *in = (const float *)args[CONV_IN] + channel;
+	const float *residual = NULL;
+	if (e->flags & EPILOGUE_RESIDUAL)
+		residual = (const float *)args[CONV_RESIDUAL] + residual_offset(e, &l->at) + channel;
+	tile t = {
+		.in_pixel = p->in.axis[PIXEL],
+		.rows = l->rows,
+		.row = l->row,
+		.weight = l->weight,
+		.weights = weights + VEC,
+		.bias = load(weights),
+		.kernel = w->kernel[PIXEL],
+		.stride = w->stride[PIXEL],
+		.dilation = w->dilation[PIXEL],
+		.out_pixel = l->out_pixel,
+		.residual_pixel = e->residual[3],
+		.clamp = e->flags & EPILOGUE_CLAMP,
+		.min = e->min,
+		.max = e->max,
+		.partial = g->channels - channel < VEC,
+		.tail = tail_of(size_min(VEC, g->channels - channel)),
+	};
+	const ptrdiff_t reach = (ptrdiff_t)((PIXELS - 1) * t.stride + (t.kernel - 1) * t.dilation) + 1;
+	for (size_t x = 0; x < w->out[PIXEL]; x += PIXELS) {
+		const ptrdiff_t x0 = first_tap(w, PIXEL, x);
+		t.in = in + x0 * t.in_pixel;
+		t.low = -x0;
+		t.high = (ptrdiff_t)w->in[PIXEL] - x0;
+		t.count = size_min(PIXELS, w->out[PIXEL] - x);
+		t.out = l->out + (ptrdiff_t)x * t.out_pixel + channel;
+		t.residual = residual ? residual + (ptrdiff_t)x * t.residual_pixel : NULL;
+		fn(&t, t.low > 0 || t.high < reach || t.count < PIXELS);
+	}
+}
+
+typedef struct work {
+	ptrdiff_t *row;
+	size_t *weight;
+	float *sums; /* of a line, for the program */
+	size_t sums_row;
+	void *program;
+	size_t bytes;
+} work;
+
+static work work_of(const plan *g, char *scratch)
+{
+	work w = { .bytes = 0 };
+	const size_t rows = g->p->window.kernel[DEPTH] * g->p->window.kernel[ROW];
+	w.row = scratch_part(scratch, &w.bytes, rows * sizeof(*w.row));
+	w.weight = scratch_part(scratch, &w.bytes, rows * sizeof(*w.weight));
+	if (g->p->epilogue.flags & EPILOGUE_PROGRAM) {
+		w.sums_row = g->vector_step * VEC;
+		w.sums =
+			scratch_part(scratch, &w.bytes, g->p->window.out[PIXEL] * w.sums_row * sizeof(float));
+		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
+	}
+	return w;
+}
+
+static size_t depthwise_scratch(const void *params)
+{
+	const plan g = plan_of(params);
+	return work_of(&g, NULL).bytes;
+}
+
+static void run_line(const plan *g, void *const *args, size_t index, size_t channel, size_t channel_end,
+		     const work *w, tile_fn *fn)
+{
+	const conv_params *p = g->p;
+	line l = { .at = line_at(&p->window, index), .row = w->row, .weight = w->weight };
+	find_rows(g, &l);
+	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &l.at);
+	l.out = w->sums ? w->sums - channel : out;
+	l.out_pixel = w->sums ? (ptrdiff_t)w->sums_row : p->out.axis[PIXEL];
+	for (size_t c = channel; c < channel_end; c += VEC)
+		run_vector(g, args, &l, c, fn);
+	if (w->sums) {
+		const size_t position[5] = { l.at.n, l.at.z, l.at.y, 0, channel };
+		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, p->window.out[PIXEL],
+			     channel_end - channel, w->sums, (ptrdiff_t)w->sums_row, out + channel,
+			     p->out.axis[PIXEL], w->program);
+	}
+}
+
+static void depthwise_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
+{
+	const plan g = plan_of(params);
+	const work w = work_of(&g, scratch);
+	tile_fn *fn = choose(&g.p->window);
+	for (size_t task = begin; task < end; task++) {
+		const size_t channel = task % g.vector_tasks * g.vector_step * VEC;
+		const size_t channel_end = size_min(g.channels, channel + g.vector_step * VEC);
+		const size_t first = task / g.vector_tasks * g.line_step;
+		for (size_t i = first; i < size_min(g.lines, first + g.line_step); i++)
+			run_line(&g, args, i, channel, channel_end, &w, fn);
+	}
+}
+
+static bool depthwise_supports(const void *params)
+{
+	const conv_params *p = params;
+	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && (p->in_channel | 1) == 1;
+}
+
+extern const kernel ISA(depthwise_f32);
+const kernel ISA(depthwise_f32) = { "depthwise_f32",   sizeof(conv_params), depthwise_tasks,
+				    depthwise_scratch, depthwise_run,       depthwise_supports };

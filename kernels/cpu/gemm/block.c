@@ -1,0 +1,87 @@
+#include "gemm/block.h"
+
+static void run_rows(const product *p, tile *t, size_t row, size_t rows, size_t vectors)
+{
+	/* Tiles of nearly equal height: 49 rows are 4 of 13 and 12, not 3 of 14 and one of 7. */
+	const size_t tiles = div_up(rows, tile_rows(vectors));
+	const size_t height = rows / tiles, taller = rows % tiles;
+	const ptrdiff_t step = p->a_row;
+	for (size_t i = 0; i < tiles; i++) {
+		const size_t count = height + (i < taller);
+		t->a = p->a + (ptrdiff_t)row * step;
+		t->out = p->out + row;
+		t->residual = p->residual && p->last ? p->residual + row : NULL;
+		tile_run(t, count, vectors);
+		row += count;
+	}
+}
+
+static void run_panel(const product *p, size_t col, size_t row, size_t rows)
+{
+	const size_t vectors = panel_vectors(p->n, col), width = vectors * VEC;
+	const float *panel = p->packed + (col - p->packed_col) * (p->packed_k + 1);
+	tile t = {
+		.a_row = p->a_row,
+		.b = panel + (1 + p->k_begin) * width,
+		.k = p->k_count,
+		.init = p->first ? panel : NULL,
+		.column = col - p->out_col,
+		.residual_column = col,
+		.clamp = p->clamp && p->last,
+		.min = p->min,
+		.max = p->max,
+		.cols = size_min(width, p->n - col),
+	};
+	run_rows(p, &t, row, rows, vectors);
+}
+
+void product_run(const product *p)
+{
+	/* Where the columns' weights fit into the second-level cache, some rows stay in the first level while
+	 * all weights pass; else each panel stays while all rows pass, so that weights leave memory once. */
+	const size_t weights = p->k_count * (p->col_end - p->col_begin);
+	const size_t step = weights <= 65536 ? TILE_ROWS : p->rows;
+	const size_t groups = div_up(p->rows, step);
+	for (size_t g = 0, row = 0; g < groups; g++) {
+		const size_t rows = p->rows / groups + (g < p->rows % groups);
+		for (size_t col = p->col_begin; col < p->col_end; col = panel_next(p->n, col))
+			run_panel(p, col, row, rows);
+		row += rows;
+	}
+}
+
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats)
+{
+	cut c = { .rows = 1, .cols = PANEL };
+	if (m == 0 || n == 0 || repeats == 0)
+		return c;
+	/* Multiplications of a task: a hundredth of all, so that many threads share them evenly, but not so
+	 * few that starting a task shows, nor so many that its rows leave the second-level cache. */
+	const double all = (double)m * (double)n * (double)(k + 1) * (double)repeats;
+	double target = all / 96;
+	target = target < 131072 ? 131072 : target > 4194304 ? 4194304 : target;
+
+	/* Weights that the second-level cache holds are shared by all rows of a task. Larger ones come from
+	 * further away for every task, so that it should have many rows. */
+	const size_t weights = (k + 1) * n, least = weights <= 131072 ? TILE_ROWS : 4 * TILE_ROWS;
+	const double by_rows = target / ((double)n * (double)(k + 1));
+	c.rows = by_rows < (double)least ? least : (size_t)by_rows;
+	c.rows = size_min(m, c.rows / TILE_ROWS * TILE_ROWS);
+	c.row_tasks = div_up(m, c.rows);
+	/* Equal parts, on borders of tiles where that costs nothing. */
+	c.rows = div_up(m, c.row_tasks);
+	if (m >= 4 * TILE_ROWS)
+		c.rows = div_up(c.rows, TILE_ROWS) * TILE_ROWS;
+	c.row_tasks = div_up(m, c.rows);
+
+	const double by_cols = target / ((double)c.rows * (double)(k + 1));
+	const size_t panels = by_cols < 4 * PANEL ? 4 : (size_t)(by_cols / PANEL);
+	c.cols = size_min(panels * PANEL, div_up(n, PANEL) * PANEL);
+	c.col_tasks = div_up(n, c.cols);
+	/* A last panel of three vectors begins a panel earlier than a multiple of PANEL would: it may not be
+	 * cut. */
+	const size_t rest = n - (c.col_tasks - 1) * c.cols;
+	if (c.col_tasks > 1 && rest <= VEC)
+		c.col_tasks--;
+	return c;
+}

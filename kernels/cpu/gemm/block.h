@@ -1,0 +1,45 @@
+/* A product of some rows by some packed columns, tile by tile. */
+#ifndef CPU_GEMM_BLOCK_H
+#define CPU_GEMM_BLOCK_H
+
+#include "gemm/tile.h"
+
+typedef struct product {
+	const float *a; /* element (row 0, first k) */
+	ptrdiff_t a_row;
+	size_t rows;
+	const float *packed; /* panels of packed_k rows; the first begins at column packed_col */
+	size_t packed_col, packed_k;
+	size_t n;                  /* all columns: they decide where panels begin */
+	size_t col_begin, col_end; /* borders of panels (col_end may be n) */
+	size_t k_begin, k_count;   /* within packed_k */
+	bool first, last;  /* first: bias + product, else added to what `out` holds; last: residual, clamp */
+	float *const *out; /* row i, column c is out[i][c - out_col] */
+	size_t out_col;
+	const float *const *residual; /* or NULL: row i, column c is residual[i][c] */
+	bool clamp;
+	float min, max;
+} product;
+
+#define product_run ISA(product_run)
+void product_run(const product *p);
+
+/* The longest stretch of k for which rows of a tile stay in the first-level cache. */
+#define K_BLOCK 512
+
+/* k in equal blocks of at most K_BLOCK (but for a short rest, which is not worth a pass over the sums). */
+ALWAYS_INLINE size_t k_block(size_t k)
+{
+	const size_t blocks = k <= K_BLOCK + K_BLOCK / 4 ? 1 : div_up(k, K_BLOCK);
+	return size_max(1, div_up(div_up(k, blocks), VEC) * VEC);
+}
+
+/* How a product of m x n x k is cut into tasks: fixed by shapes and ISA. */
+typedef struct cut {
+	size_t rows, cols; /* of a task */
+	size_t row_tasks, col_tasks;
+} cut;
+#define product_cut ISA(product_cut)
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats);
+
+#endif

@@ -1,0 +1,228 @@
+/* Matrix products: tasks are blocks of rows and columns of each matrix of the batch. */
+#include "gemm.h"
+
+#include "conv/spatial.h"
+#include "gemm/block.h"
+#include "program/run.h"
+
+typedef struct plan {
+	const gemm_params *p;
+	size_t batch; /* product of all batch axes */
+	size_t block; /* of k */
+	cut cut;
+	bool copy_a;
+	bool sums; /* sums are kept in scratch until the epilogue has run */
+	size_t sums_row;
+} plan;
+
+static plan plan_of(const gemm_params *p)
+{
+	plan g = { .p = p, .batch = 1 };
+	for (int i = 0; i < GEMM_BATCH_AXES; i++)
+		g.batch *= p->batch[i];
+	g.block = k_block(p->k);
+	g.cut = product_cut(p->m, p->n, p->k, g.batch);
+	if (!p->packed && g.cut.rows < 8 * TILE_ROWS && g.cut.row_tasks > 1) {
+		/* Every task packs the columns that it multiplies: that wants more rows to pay. */
+		g.cut.rows = size_min(p->m, 8 * TILE_ROWS);
+		g.cut.row_tasks = div_up(p->m, g.cut.rows);
+	}
+	const bool collide = p->a_row % 1024 == 0 && p->k > 64 && p->m > 4;
+	g.copy_a = p->a_col != 1 || (collide && p->n >= 4 * PANEL);
+	const uint32_t flags = p->epilogue.flags;
+	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < p->k);
+	g.sums_row = div_up(size_min(g.cut.cols + VEC, p->n), VEC) * VEC;
+	return g;
+}
+
+static size_t gemm_tasks(const void *params)
+{
+	const plan g = plan_of(params);
+	return g.batch * g.cut.row_tasks * g.cut.col_tasks;
+}
+
+typedef struct work {
+	float **out;
+	const float **residual;
+	float *a, *b; /* copies of a block of k */
+	size_t a_row;
+	float *sums;
+	void *program;
+	size_t bytes;
+} work;
+
+static work work_of(const plan *g, char *scratch)
+{
+	work w = { .bytes = 0 };
+	const gemm_params *p = g->p;
+	const size_t cols = div_up(size_min(g->cut.cols + VEC, p->n), VEC) * VEC;
+	w.out = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
+	if (p->epilogue.flags & EPILOGUE_RESIDUAL)
+		w.residual = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
+	/* An odd number of cache lines to a row, so that the rows of a tile do not share a set. */
+	w.a_row = (div_up(g->block, 16) | 1) * 16;
+	if (g->copy_a)
+		w.a = scratch_part(scratch, &w.bytes, g->cut.rows * w.a_row * sizeof(float));
+	if (!p->packed)
+		w.b = scratch_part(scratch, &w.bytes, cols * (g->block + 1) * sizeof(float));
+	if (g->sums)
+		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
+	if (p->epilogue.flags & EPILOGUE_PROGRAM)
+		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
+	return w;
+}
+
+static size_t gemm_scratch(const void *params)
+{
+	const plan g = plan_of(params);
+	return work_of(&g, NULL).bytes;
+}
+
+static void copy_rows(const gemm_params *p, const float *a, size_t rows, size_t count, const work *w)
+{
+	for (size_t i = 0; i < rows; i++) {
+		const float *from = a + (ptrdiff_t)i * p->a_row;
+		float *to = w->a + i * w->a_row;
+		if (p->a_col == 1)
+			copy_floats(to, from, count);
+		else
+			for (size_t k = 0; k < count; k++)
+				to[k] = from[(ptrdiff_t)k * p->a_col];
+	}
+}
+
+/* Packs `count` rows of the columns [col, col_end) of b, with biases of 0. */
+static void pack_columns(const gemm_params *p, const float *b, size_t count, size_t col, size_t col_end,
+			 float *to)
+{
+	while (col < col_end) {
+		const size_t width = panel_vectors(p->n, col) * VEC, used = size_min(width, p->n - col);
+		const float *from = b + (ptrdiff_t)col * p->b_col;
+		memset(to, 0, (used < width ? width * (count + 1) : width) * sizeof(float));
+		to += width;
+		if (p->b_col == 1)
+			for (size_t k = 0; k < count; k++)
+				copy_floats(to + k * width, from + (ptrdiff_t)k * p->b_row, used);
+		else
+			for (size_t j = 0; j < used; j++)
+				for (size_t k = 0; k < count; k++)
+					to[k * width + j] =
+						from[(ptrdiff_t)k * p->b_row + (ptrdiff_t)j * p->b_col];
+		to += width * count;
+		col += width;
+	}
+}
+
+static ptrdiff_t batch_offset(const ptrdiff_t *stride, const size_t *at)
+{
+	ptrdiff_t offset = 0;
+	for (int i = 0; i < GEMM_BATCH_AXES; i++)
+		offset += (ptrdiff_t)at[i] * stride[i];
+	return offset;
+}
+
+/* One task's place: matrix, rows, columns. */
+typedef struct place {
+	size_t batch[GEMM_BATCH_AXES];
+	size_t row, row_end, col, col_end;
+} place;
+
+static place place_of(const plan *g, size_t task)
+{
+	place at;
+	at.col = task % g->cut.col_tasks * g->cut.cols;
+	at.col_end = at.col + g->cut.cols;
+	if (task % g->cut.col_tasks + 1 == g->cut.col_tasks)
+		at.col_end = g->p->n;
+	task /= g->cut.col_tasks;
+	at.row = task % g->cut.row_tasks * g->cut.rows;
+	at.row_end = size_min(g->p->m, at.row + g->cut.rows);
+	task /= g->cut.row_tasks;
+	for (int i = GEMM_BATCH_AXES; i-- > 0;) {
+		at.batch[i] = task % g->p->batch[i];
+		task /= g->p->batch[i];
+	}
+	return at;
+}
+
+static void multiply(const plan *g, void *const *args, const place *at, product *prod, const work *w)
+{
+	const gemm_params *p = g->p;
+	const float *a = (const float *)args[GEMM_A] + batch_offset(p->a_batch, at->batch) +
+			 (ptrdiff_t)at->row * p->a_row;
+	const ptrdiff_t matrix = batch_offset(p->b_batch, at->batch);
+	for (size_t k = 0; k < p->k || k == 0; k += g->block) {
+		prod->k_count = size_min(g->block, p->k - k);
+		prod->first = k == 0;
+		prod->last = k + prod->k_count == p->k;
+		if (p->packed) {
+			prod->packed =
+				(const float *)args[GEMM_B] + (size_t)matrix * packed_floats(p->n, p->k);
+			prod->packed_col = 0;
+			prod->packed_k = p->k;
+			prod->k_begin = k;
+		} else {
+			const float *b = (const float *)args[GEMM_B] + matrix + (ptrdiff_t)k * p->b_row;
+			pack_columns(p, b, prod->k_count, at->col, at->col_end, w->b);
+			prod->packed = w->b;
+			prod->packed_col = at->col;
+			prod->packed_k = prod->k_count;
+			prod->k_begin = 0;
+		}
+		prod->a = a + (ptrdiff_t)k * p->a_col;
+		prod->a_row = p->a_row;
+		if (g->copy_a) {
+			copy_rows(p, prod->a, prod->rows, prod->k_count, w);
+			prod->a = w->a;
+			prod->a_row = (ptrdiff_t)w->a_row;
+		}
+		product_run(prod);
+	}
+}
+
+static void run_task(const plan *g, void *const *args, size_t task, const work *w)
+{
+	const gemm_params *p = g->p;
+	const epilogue *e = &p->epilogue;
+	const place at = place_of(g, task);
+	const size_t rows = at.row_end - at.row;
+	float *out = (float *)args[GEMM_OUT] + batch_offset(p->out_batch, at.batch) +
+		     (ptrdiff_t)at.row * p->out_row;
+	for (size_t i = 0; i < rows; i++) {
+		w->out[i] = g->sums ? w->sums + i * g->sums_row : out + (ptrdiff_t)i * p->out_row;
+		if (e->flags & EPILOGUE_RESIDUAL)
+			w->residual[i] = (const float *)args[GEMM_RESIDUAL] +
+					 batch_offset(e->residual, at.batch) +
+					 (ptrdiff_t)(at.row + i) * e->residual[GEMM_BATCH_AXES];
+	}
+	product prod = {
+		.rows = rows,
+		.n = p->n,
+		.col_begin = at.col,
+		.col_end = at.col_end,
+		.out = w->out,
+		.out_col = g->sums ? at.col : 0,
+		.residual = e->flags & EPILOGUE_RESIDUAL ? w->residual : NULL,
+		.clamp = e->flags & EPILOGUE_CLAMP,
+		.min = e->min,
+		.max = e->max,
+	};
+	multiply(g, args, &at, &prod, w);
+	if (g->sums) {
+		const size_t *b = at.batch;
+		const size_t position[6] = { b[0], b[1], b[2], b[3], at.row, at.col };
+		epilogue_run(e, args, GEMM_OPERANDS, 6, position, rows, at.col_end - at.col, w->sums,
+			     (ptrdiff_t)g->sums_row, out + at.col, p->out_row, w->program);
+	}
+}
+
+static void gemm_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
+{
+	const plan g = plan_of(params);
+	const work w = work_of(&g, scratch);
+	for (size_t task = begin; task < end; task++)
+		run_task(&g, args, task, &w);
+}
+
+extern const kernel ISA(gemm_f32);
+const kernel ISA(gemm_f32) = { "gemm_f32", sizeof(gemm_params), gemm_tasks, gemm_scratch, gemm_run };

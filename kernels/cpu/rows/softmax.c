@@ -1,0 +1,175 @@
+/* Softmax along one axis: exp(x - max) / sum, or x - max - log(sum). A contiguous axis is taken in vectors
+ * along it; if instead the innermost outer axis is contiguous, a block of neighbours is taken side by side;
+ * anything else is copied into scratch first. */
+#include <math.h>
+
+#include "conv/spatial.h"
+#include "rows.h"
+#include "rows/walk.h"
+#include "vector/math.h"
+
+typedef struct plan {
+	const softmax_params *p;
+	walk outer;
+	bool columns; /* side by side */
+	size_t cols, col_step, col_tasks;
+	size_t outer_step;
+} plan;
+
+#define COLUMNS (4 * VEC)
+
+static plan plan_of(const softmax_params *p)
+{
+	plan g = { .p = p, .cols = 1 };
+	g.outer = walk_over(p->rank, p->outer, p->in_outer, p->out_outer);
+	g.columns = (p->in_stride != 1 || p->out_stride != 1) && inner_stride(&g.outer, 0) == 1 &&
+		    inner_stride(&g.outer, 1) == 1 && inner_extent(&g.outer) > 1;
+	if (g.columns) {
+		g.cols = inner_extent(&g.outer);
+		g.outer = walk_outer(&g.outer);
+	}
+	g.col_step = COLUMNS;
+	g.col_tasks = div_up(g.cols, g.col_step);
+	g.outer_step = g.columns ? 1 : size_max(1, 8192 / size_max(1, p->extent));
+	return g;
+}
+
+static size_t softmax_tasks(const void *params)
+{
+	const plan g = plan_of(params);
+	return g.p->extent == 0 ? 0 : div_up(g.outer.count, g.outer_step) * g.col_tasks;
+}
+
+static size_t softmax_scratch(const void *params)
+{
+	const softmax_params *p = params;
+	return p->in_stride == 1 && p->out_stride == 1 ? 0 : p->extent * sizeof(float);
+}
+
+static vec max_lanes(vec v)
+{
+	float m = v[0];
+	for (int i = 1; i < VEC; i++)
+		m = v[i] > m || v[i] != v[i] ? v[i] : m;
+	return splat(m);
+}
+
+ALWAYS_INLINE vec max_nan(vec a, vec x)
+{
+	return vec_select(a == a, vec_max(a, x), a);
+}
+
+/* May be in place. */
+static void softmax_row(const float *in, float *out, size_t n, bool logarithm)
+{
+	const size_t whole = n / VEC * VEC;
+	const vec_tail tail = tail_of(n - whole);
+	vec top = splat(-INFINITY), last = splat(-INFINITY);
+	for (size_t i = 0; i < whole; i += VEC)
+		top = max_nan(top, load(in + i));
+	for (size_t i = whole; i < n; i++)
+		last[i - whole] = in[i];
+	top = max_lanes(max_nan(top, last));
+	vec sum = splat(0);
+	for (size_t i = 0; i < whole; i += VEC) {
+		const vec e = vec_exp(load(in + i) - top);
+		sum += e;
+		if (!logarithm)
+			store(out + i, e);
+	}
+	if (whole < n) {
+		vec e = vec_exp(last - top);
+		if (!logarithm)
+			store_tail(out + whole, e, tail);
+		for (size_t i = n - whole; i < VEC; i++)
+			e[i] = 0;
+		sum += e;
+	}
+	const float total = vec_sum(sum);
+	const vec factor = splat(1 / total), shift = vec_log(splat(total));
+	for (size_t i = 0; i < whole; i += VEC)
+		store(out + i, logarithm ? load(in + i) - top - shift : load(out + i) * factor);
+	if (whole < n)
+		store_tail(out + whole,
+			   logarithm ? last - top - shift : load_tail(out + whole, tail) * factor, tail);
+}
+
+/* Up to VEC neighbours. */
+ALWAYS_INLINE void softmax_vector(const softmax_params *p, const float *in, float *out, const bool partial,
+				  vec_tail tail)
+{
+	vec top = splat(-INFINITY), sum = splat(0);
+	for (size_t k = 0; k < p->extent; k++) {
+		const float *from = in + (ptrdiff_t)k * p->in_stride;
+		top = max_nan(top, partial ? load_tail(from, tail) : load(from));
+	}
+	for (size_t k = 0; k < p->extent; k++) {
+		const float *from = in + (ptrdiff_t)k * p->in_stride;
+		float *to = out + (ptrdiff_t)k * p->out_stride;
+		const vec e = vec_exp((partial ? load_tail(from, tail) : load(from)) - top);
+		sum += e;
+		if (p->log)
+			continue;
+		if (partial)
+			store_tail(to, e, tail);
+		else
+			store(to, e);
+	}
+	const vec factor = 1.0f / sum, shift = vec_log(sum);
+	for (size_t k = 0; k < p->extent; k++) {
+		const float *from =
+			p->log ? in + (ptrdiff_t)k * p->in_stride : out + (ptrdiff_t)k * p->out_stride;
+		float *to = out + (ptrdiff_t)k * p->out_stride;
+		const vec x = partial ? load_tail(from, tail) : load(from);
+		const vec y = p->log ? x - top - shift : x * factor;
+		if (partial)
+			store_tail(to, y, tail);
+		else
+			store(to, y);
+	}
+}
+
+static void softmax_columns(const softmax_params *p, const float *in, float *out, size_t cols)
+{
+	size_t c = 0;
+	for (; c + VEC <= cols; c += VEC)
+		softmax_vector(p, in + c, out + c, false, tail_of(0));
+	if (c < cols)
+		softmax_vector(p, in + c, out + c, true, tail_of(cols - c));
+}
+
+static void softmax_any(const softmax_params *p, const float *in, float *out, float *row)
+{
+	if (p->in_stride == 1 && p->out_stride == 1) {
+		softmax_row(in, out, p->extent, p->log);
+		return;
+	}
+	for (size_t i = 0; i < p->extent; i++)
+		row[i] = in[(ptrdiff_t)i * p->in_stride];
+	softmax_row(row, row, p->extent, p->log);
+	for (size_t i = 0; i < p->extent; i++)
+		out[(ptrdiff_t)i * p->out_stride] = row[i];
+}
+
+static void softmax_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
+{
+	plan g = plan_of(params);
+	for (size_t task = begin; task < end; task++) {
+		const size_t col = task % g.col_tasks * g.col_step;
+		const size_t first = task / g.col_tasks * g.outer_step;
+		const size_t last = size_min(g.outer.count, first + g.outer_step);
+		walk_seek(&g.outer, first);
+		for (size_t i = first; i < last; i++, walk_next(&g.outer)) {
+			const float *in = (const float *)args[SOFTMAX_IN] + g.outer.offset[0];
+			float *out = (float *)args[SOFTMAX_OUT] + g.outer.offset[1];
+			if (g.columns)
+				softmax_columns(g.p, in + col, out + col, size_min(g.col_step, g.cols - col));
+			else
+				softmax_any(g.p, in, out, scratch);
+		}
+	}
+}
+
+extern const kernel ISA(softmax_f32);
+const kernel ISA(softmax_f32) = { "softmax_f32", sizeof(softmax_params), softmax_tasks, softmax_scratch,
+				  softmax_run };

@@ -1,0 +1,27 @@
+/* The table of one ISA. */
+#include "cpu_kernels.h"
+#include "vector/vec.h"
+
+#define STRINGIFY(x) #x
+#define NAME(isa) STRINGIFY(isa)
+
+#define KERNEL(id, params) extern const kernel ISA(id);
+#include "kernels.def"
+#undef KERNEL
+extern const packing ISA(packing_gemm), ISA(packing_depthwise), ISA(packing_transpose);
+
+extern const cpu_kernels ISA(cpu_kernels);
+const cpu_kernels ISA(cpu_kernels) = {
+	.isa = NAME(KERNEL_ISA),
+	.vector = VEC,
+	.kernel = {
+#define KERNEL(id, params) [KERNEL_##id] = &ISA(id),
+#include "kernels.def"
+#undef KERNEL
+	},
+	.packing = {
+		[PACKING_GEMM] = &ISA(packing_gemm),
+		[PACKING_DEPTHWISE] = &ISA(packing_depthwise),
+		[PACKING_TRANSPOSE] = &ISA(packing_transpose),
+	},
+};

@@ -1,0 +1,310 @@
+/* One vector type for every ISA. VEC floats; arithmetic, comparison and bitwise operators are those of the
+ * compiler's vector extension, and only what they lack is named here. A product added to something becomes
+ * one FMA where the ISA has it (-ffp-contract=fast in kernel files). */
+#ifndef CPU_VEC_H
+#define CPU_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* name -> name_avx2: what one kernel file offers to others of the same ISA. */
+#define ISA_JOIN2(name, isa) name##_##isa
+#define ISA_JOIN(name, isa) ISA_JOIN2(name, isa)
+#define ISA(name) ISA_JOIN(name, KERNEL_ISA)
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VEC 16
+#elif defined(__AVX2__)
+#define VEC 8
+#else
+#define VEC 4
+#endif
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Before a loop of constant count: makes straight-line code of it, so that arrays it indexes become
+ * registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+typedef float vec __attribute__((vector_size(4 * VEC)));
+typedef int32_t ivec __attribute__((vector_size(4 * VEC)));
+typedef uint32_t uvec __attribute__((vector_size(4 * VEC)));
+/* The same at any address. */
+typedef float vec_any __attribute__((vector_size(4 * VEC), aligned(4), may_alias));
+typedef int32_t ivec_any __attribute__((vector_size(4 * VEC), aligned(4), may_alias));
+
+ALWAYS_INLINE vec load(const float *p)
+{
+	return *(const vec_any *)p;
+}
+
+ALWAYS_INLINE void store(float *p, vec v)
+{
+	*(vec_any *)p = v;
+}
+
+ALWAYS_INLINE vec splat(float x)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_set1_ps(x);
+#elif defined(__AVX2__)
+	return (vec)_mm256_set1_ps(x);
+#elif defined(__x86_64__)
+	return (vec)_mm_set1_ps(x);
+#elif defined(__aarch64__)
+	return (vec)vdupq_n_f32(x);
+#else
+	return (vec){ x, x, x, x };
+#endif
+}
+
+ALWAYS_INLINE ivec splat_int(int32_t x)
+{
+	return x + (ivec){ 0 };
+}
+
+/* The larger; b if either is NaN on x86, NaN on ARM: with the constant as `a`, NaN in b always survives. */
+ALWAYS_INLINE vec vec_max(vec a, vec b)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+	return (vec)_mm_max_ps((__m128)a, (__m128)b);
+#elif defined(__aarch64__)
+	return (vec)vmaxq_f32((float32x4_t)a, (float32x4_t)b);
+#else
+	const ivec take = a > b;
+	return (vec)(((ivec)a & take) | ((ivec)b & ~take));
+#endif
+}
+
+ALWAYS_INLINE vec vec_min(vec a, vec b)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+	return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+	return (vec)_mm_min_ps((__m128)a, (__m128)b);
+#elif defined(__aarch64__)
+	return (vec)vminq_f32((float32x4_t)a, (float32x4_t)b);
+#else
+	const ivec take = a < b;
+	return (vec)(((ivec)a & take) | ((ivec)b & ~take));
+#endif
+}
+
+/* Bitwise: mask ? a : b, where each lane of mask is all ones or all zeros. */
+ALWAYS_INLINE vec vec_select(ivec mask, vec a, vec b)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_ternarylogic_epi32((__m512i)mask, (__m512i)a, (__m512i)b, 0xca);
+#elif defined(__AVX2__)
+	return (vec)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)mask);
+#else
+	return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+#endif
+}
+
+ALWAYS_INLINE vec vec_abs(vec a)
+{
+	return (vec)((ivec)a & 0x7fffffff);
+}
+
+/* The magnitude of a with the sign of b. */
+ALWAYS_INLINE vec vec_copysign(vec a, vec b)
+{
+	return (vec)(((ivec)a & 0x7fffffff) | ((ivec)b & (int32_t)0x80000000));
+}
+
+ALWAYS_INLINE vec vec_sqrt(vec a)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_sqrt_ps((__m512)a);
+#elif defined(__AVX2__)
+	return (vec)_mm256_sqrt_ps((__m256)a);
+#elif defined(__x86_64__)
+	return (vec)_mm_sqrt_ps((__m128)a);
+#elif defined(__aarch64__)
+	return (vec)vsqrtq_f32((float32x4_t)a);
+#else
+	for (int i = 0; i < VEC; i++)
+		a[i] = __builtin_sqrtf(a[i]);
+	return a;
+#endif
+}
+
+/* Nearest integer, half to even; what has no fraction (and NaN, infinity) is returned as it is. */
+ALWAYS_INLINE vec vec_round(vec a)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+	return (vec)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(__aarch64__)
+	return (vec)vrndnq_f32((float32x4_t)a);
+#else
+	/* Adding 2^23 leaves no room for a fraction. */
+	const vec big = vec_copysign(splat(8388608.0f), a);
+	const vec rounded = vec_copysign((a + big) - big, a);
+	return vec_select(vec_abs(a) < 8388608.0f, rounded, a);
+#endif
+}
+
+ALWAYS_INLINE vec vec_floor(vec a)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+	return (vec)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#elif defined(__aarch64__)
+	return (vec)vrndmq_f32((float32x4_t)a);
+#else
+	const vec r = vec_round(a);
+	const vec down = r - vec_select(r > a, splat(1), splat(0));
+	return vec_select(r > a, down, r);
+#endif
+}
+
+ALWAYS_INLINE vec vec_ceil(vec a)
+{
+	return -vec_floor(-a);
+}
+
+ALWAYS_INLINE vec vec_trunc(vec a)
+{
+	return vec_copysign(vec_floor(vec_abs(a)), a);
+}
+
+/* To integers, half to even; lanes beyond the range of int32_t become INT32_MIN on x86 and saturate on ARM.
+ */
+ALWAYS_INLINE ivec vec_to_int(vec a)
+{
+#if defined(__AVX512F__)
+	return (ivec)_mm512_cvtps_epi32((__m512)a);
+#elif defined(__AVX2__)
+	return (ivec)_mm256_cvtps_epi32((__m256)a);
+#elif defined(__x86_64__)
+	return (ivec)_mm_cvtps_epi32((__m128)a);
+#elif defined(__aarch64__)
+	return (ivec)vcvtnq_s32_f32((float32x4_t)a);
+#else
+	return __builtin_convertvector(vec_round(a), ivec);
+#endif
+}
+
+ALWAYS_INLINE vec int_to_vec(ivec a)
+{
+	return __builtin_convertvector(a, vec);
+}
+
+/* ---- Tails: the first n elements, 0 <= n <= VEC; nothing beyond them is read or written. ---- */
+
+#if defined(__AVX512F__)
+typedef __mmask16 vec_tail;
+#elif defined(__AVX2__)
+typedef __m256i vec_tail;
+#else
+typedef size_t vec_tail;
+#endif
+
+ALWAYS_INLINE vec_tail tail_of(size_t n)
+{
+#if defined(__AVX512F__)
+	return (__mmask16)((1u << n) - 1);
+#elif defined(__AVX2__)
+	static const int32_t ones[16] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	return _mm256_loadu_si256((const __m256i *)(ones + 8 - n));
+#else
+	return n;
+#endif
+}
+
+/* Lanes beyond the tail are 0. */
+ALWAYS_INLINE vec load_tail(const float *p, vec_tail tail)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_maskz_loadu_ps(tail, p);
+#elif defined(__AVX2__)
+	return (vec)_mm256_maskload_ps(p, tail);
+#else
+	if (tail == VEC)
+		return load(p);
+	vec v = { 0 };
+	for (size_t i = 0; i < tail; i++)
+		v[i] = p[i];
+	return v;
+#endif
+}
+
+ALWAYS_INLINE void store_tail(float *p, vec v, vec_tail tail)
+{
+#if defined(__AVX512F__)
+	_mm512_mask_storeu_ps(p, tail, (__m512)v);
+#elif defined(__AVX2__)
+	_mm256_maskstore_ps(p, tail, (__m256)v);
+#else
+	if (tail == VEC)
+		store(p, v);
+	else
+		for (size_t i = 0; i < tail; i++)
+			p[i] = v[i];
+#endif
+}
+
+/* ---- Across lanes: in a fixed order, so that bits do not depend on anything else. ---- */
+
+ALWAYS_INLINE float vec_sum(vec v)
+{
+	float lane[VEC];
+	memcpy(lane, &v, sizeof v);
+	for (int half = VEC / 2; half > 0; half /= 2)
+		for (int i = 0; i < half; i++)
+			lane[i] += lane[i + half];
+	return lane[0];
+}
+
+/* min(max(v, low), high); NaN stays NaN. */
+ALWAYS_INLINE vec vec_clamp(vec v, vec low, vec high)
+{
+	return vec_min(high, vec_max(low, v));
+}
+
+/* Copies n floats. Short runs, where a call of memcpy would dominate. */
+ALWAYS_INLINE void copy_floats(float *restrict to, const float *restrict from, size_t n)
+{
+	size_t i = 0;
+	for (; i + VEC <= n; i += VEC)
+		store(to + i, load(from + i));
+	if (i < n)
+		store_tail(to + i, load_tail(from + i, tail_of(n - i)), tail_of(n - i));
+}
+
+ALWAYS_INLINE size_t size_min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+ALWAYS_INLINE size_t size_max(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+ALWAYS_INLINE size_t div_up(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+#endif
