@@ -95,13 +95,9 @@ static void store_converted(const attrs *a, const tensor_view *y, int64_t at, do
 	if (dtype_in(y->dtype, DTYPES_FLOAT8))
 		bytes[at] = f8_from_double(y->dtype, x, a->saturate);
 	else if (y->dtype == CLAST_FLOAT8E8M0)
-<<<<<<< HEAD
 		bytes[at] = e8m0_from_double(x, (e8m0_round)a->round_mode, a->saturate);
-=======
-		bytes[at] = e8m0_from_float((float)x, (e8m0_round)a->round_mode, a->saturate);
 	else if (y->dtype == CLAST_FLOAT4E2M1 && isnan(x))
 		bytes[at] = 8; /* -0, as in the cases of ONNX; the format has no NaN */
->>>>>>> 056ed52 (Add cumulative sums, TopK and small tensor generators)
 	else if (dtype_is_float(y->dtype))
 		store_real(y, at, x);
 	else if (y->dtype == CLAST_BOOL)
