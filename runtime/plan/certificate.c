@@ -52,6 +52,7 @@ typedef struct state {
 	checker *k;
 	bump b;
 	unknown *var;
+	size_t var_capacity;
 	uint32_t vars;
 	uint32_t *id; /* of each variable, ascending; NULL: its number */
 	function **all;
@@ -116,10 +117,16 @@ static bool next_count(checker *k, size_t words, size_t *count)
 
 /* ---- Networks ---- */
 
-static void state_init(state *s, checker *k, uint32_t vars)
+/* vars variables, still without labels. */
+static bool state_init(state *s, checker *k, uint32_t vars)
 {
-	*s = (state){ .k = k, .vars = vars };
+	*s = (state){ .k = k };
 	bump_init(&s->b, k->m);
+	if (!grow(k->m, &s->var, &s->var_capacity, vars, sizeof *s->var))
+		return out_of_memory(k);
+	s->vars = vars;
+	memset(s->var, 0, vars * sizeof *s->var);
+	return true;
 }
 
 static void state_release(state *s)
@@ -128,6 +135,7 @@ static void state_release(state *s)
 		if (s->all[i]->entries > LARGE_ENTRIES)
 			mem_free(s->k->m, s->all[i]->table, s->all[i]->entries * sizeof(int64_t));
 	mem_free(s->k->m, s->all, s->capacity * sizeof *s->all);
+	mem_free(s->k->m, s->var, s->var_capacity * sizeof *s->var);
 	bump_release(&s->b);
 }
 
@@ -363,15 +371,13 @@ static bool build_root(state *s, checker *k)
 {
 	const problem *p = k->p;
 	size_t vars = p->groups + p->classes;
-	size_t *first_bit = mem_array(k->m, p->classes, sizeof *first_bit);
+	size_t *const first_bit = mem_array(k->m, p->classes, sizeof *first_bit);
 	for (size_t v = 0; first_bit && v < p->classes; v++) {
 		first_bit[v] = vars;
 		vars += p->class[v].orders;
 	}
-	state_init(s, k, (uint32_t)vars);
+	bool ok = state_init(s, k, (uint32_t)vars) && (first_bit || out_of_memory(k));
 	s->integral = true;
-	s->var = bump_array(&s->b, vars, sizeof *s->var);
-	bool ok = first_bit && s->var ? true : out_of_memory(k);
 	for (uint32_t g = 0; ok && g < p->groups; g++)
 		ok = init_variable(s, g, p->group[g].configs);
 	for (uint32_t v = 0; ok && v < p->classes; v++) {
@@ -668,6 +674,86 @@ static bool step_move(state *s)
 	return ok;
 }
 
+/* ---- SHARE ---- */
+
+static function *find_pair(state *s, uint32_t a, uint32_t b)
+{
+	link **at = &s->var[b].first;
+	if (s->var[a].functions < s->var[b].functions)
+		at = &s->var[a].first;
+	for (function *f; (f = live_function(&at));)
+		if (f->arity == 2 && f->var[0] == (a < b ? a : b) && f->var[1] == (a < b ? b : a))
+			return f;
+	return NULL;
+}
+
+/* Whether f(y, b) only forbids b = 0 with some labels of y; forbidden[a] says which. */
+static bool is_demand(const state *s, const function *f, uint32_t y, bool *forbidden)
+{
+	const bool y_first = f->var[0] == y;
+	const uint32_t labels = s->var[y].labels, b = f->var[y_first];
+	if (s->var[b].labels != 2)
+		return false;
+	for (uint32_t a = 0; a < labels; a++) {
+		const int64_t zero = f->table[y_first ? 2 * a : a], one = f->table[y_first ? 2 * a + 1 : labels + a];
+		if (one != 0 || (zero != 0 && zero != INFINITE))
+			return false;
+		forbidden[a] = zero == INFINITE;
+	}
+	return true;
+}
+
+/* Takes the functions between y and all b away and puts one between y and the new variable. */
+static bool share_one(state *s, uint32_t y, size_t bits, const uint32_t *bit, uint32_t made)
+{
+	const uint32_t labels = s->var[y].labels;
+	bool *demand = bump_array(&s->b, labels, sizeof *demand), *other = bump_array(&s->b, labels, sizeof *other);
+	if (!demand || !other)
+		return out_of_memory(s->k);
+	for (size_t j = 0; j < bits; j++) {
+		function *f = find_pair(s, y, bit[j]);
+		if (!f || !is_demand(s, f, y, j == 0 ? demand : other) ||
+		    (j > 0 && memcmp(demand, other, labels * sizeof *demand) != 0))
+			return reject(s->k, "readers are shared that are not the same");
+		remove_function(s, f);
+	}
+	function *f = function_of(s, 2, (uint32_t[]){ y, made });
+	for (uint32_t a = 0; f && a < labels; a++)
+		f->table[2 * a] = demand[a] ? INFINITE : 0;
+	return f != NULL;
+}
+
+static bool step_share(state *s)
+{
+	size_t readers, bits;
+	if (s->id || s->place)
+		return reject(s->k, "readers are shared inside a part, or after one");
+	if (!next_count(s->k, 1, &readers) || !next_count(s->k, 1, &bits))
+		return false;
+	uint32_t *var = mem_array(s->k->m, readers + bits, sizeof *var);
+	bool ok = var ? true : out_of_memory(s->k);
+	const uint32_t made = s->vars;
+	for (size_t j = 0; ok && j < readers + bits; j++)
+		ok = next_variable(s, &var[j]);
+	if (ok && (bits == 0 || made == PROBLEM_NONE))
+		ok = reject(s->k, "nothing is shared");
+	if (ok && !grow(s->k->m, &s->var, &s->var_capacity, s->vars + (size_t)1, sizeof *s->var))
+		ok = out_of_memory(s->k);
+	if (ok) {
+		s->var[s->vars++] = (unknown){ .gone = false };
+		ok = init_variable(s, made, 2);
+	}
+	for (size_t j = 0; ok && j < readers; j++)
+		ok = share_one(s, var[j], bits, var + readers, made);
+	for (size_t j = 0; ok && j < bits; j++) {
+		function *f = s->var[var[readers + j]].labels == 2 ? function_of(s, 2, (uint32_t[]){ var[readers + j], made })
+		                                                   : NULL;
+		ok = f != NULL && (f->table[1] = INFINITE);
+	}
+	mem_free(s->k->m, var, (readers + bits) * sizeof *var);
+	return ok || (s->k->status == CLAST_OK ? reject(s->k, "nothing is shared") : false);
+}
+
 /* ---- BRANCH and BLOCK: proofs of parts ---- */
 
 static bool check_proof(state *s, int64_t target, uint32_t depth);
@@ -766,12 +852,11 @@ static bool check_part(state *s, const part *t, int64_t constant, int64_t target
 	state copy;
 	if (depth >= MAX_DEPTH)
 		return reject(s->k, "nested too deep");
-	state_init(&copy, s->k, t->vars + t->borders);
+	bool ok = state_init(&copy, s->k, t->vars + t->borders);
 	copy.integral = s->integral;
 	copy.constant = constant;
-	copy.var = bump_array(&copy.b, copy.vars, sizeof *copy.var);
-	copy.id = bump_array(&copy.b, copy.vars, sizeof *copy.id);
-	bool ok = copy.var && copy.id ? true : out_of_memory(s->k);
+	if (ok && !(copy.id = bump_array(&copy.b, copy.vars, sizeof *copy.id)))
+		ok = out_of_memory(s->k);
 	for (uint32_t i = 0; ok && i < t->vars; i++)
 		ok = copy_variable(&copy, s, t, t->var[i]);
 	for (uint32_t i = 0; ok && i < t->borders; i++)
@@ -928,6 +1013,9 @@ static bool check_proof(state *s, int64_t target, uint32_t depth)
 			break;
 		case PROOF_PRUNE:
 			ok = step_prune(s, target);
+			break;
+		case PROOF_SHARE:
+			ok = step_share(s);
 			break;
 		case PROOF_BLOCK:
 			ok = step_block(s, depth);

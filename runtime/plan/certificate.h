@@ -31,6 +31,10 @@
  *                             label left, ascending. This changes no sum.
  *   PRUNE n (id a)..          label a costs t at least: the minima of all functions, those with the variable restricted
  *                             to a, add up to t or more.
+ *   SHARE n m (y).. (b)..    all y and b have a function that forbids b = 0 with some labels of y and does nothing else,
+ *                             for each y the same with every b. A new variable of two labels stands between them: it
+ *                             is forbidden to be 0 with those labels of each y, and to be 1 when some b is 0. Its id is
+ *                             the lowest free one. Only outside BLOCK and BRANCH.
  *   BLOCK id s (sep).. (u proof)..   the connected part around variable id once the s variables `sep` are taken away:
  *                             for each combination of their labels (the last one fastest) u is proved to bound the
  *                             part's sum; u becomes a function of `sep` in place of the part. While every number is
@@ -52,6 +56,7 @@ enum {
 	PROOF_DROP,
 	PROOF_MOVE,
 	PROOF_PRUNE,
+	PROOF_SHARE,
 	PROOF_BLOCK,
 	PROOF_BRANCH
 };

@@ -9,7 +9,8 @@ typedef struct solver {
 	trail trail;
 	certificate *proof;
 	uint16_t *label; /* of each id */
-	uint64_t bound;  /* of the parts done */
+	uint32_t next_id; /* of variables that are made on the way */
+	uint64_t bound;   /* of the parts done */
 } solver;
 
 static clast_status solve_part(solver *s, uint32_t part, clast_diag *d)
@@ -17,7 +18,9 @@ static clast_status solve_part(solver *s, uint32_t part, clast_diag *d)
 	network n;
 	const size_t words = s->trail.words;
 	clast_status status = CLAST_OK;
-	if (!parts_network(&s->parts, part, &n, &s->trail, s->proof) || !network_reduce(&n, (size_t)1 << 22))
+	const uint32_t first_bit = (uint32_t)(s->p->groups + s->p->classes);
+	if (!parts_network(&s->parts, part, &n, &s->trail, s->proof) ||
+	    !network_share(&n, (uint32_t)s->p->groups, first_bit, &s->next_id) || !network_reduce(&n, (size_t)1 << 22))
 		status = fail_memory(d, 0);
 	if (status == CLAST_OK && n.left > 0)
 		status = fail(d, CLAST_ERROR_UNSUPPORTED, "part %u of the layout problem is too wide", part);
@@ -52,8 +55,9 @@ clast_status solve(const problem *p, const solve_options *options, mem *m, solut
 	clast_status status = CLAST_OK;
 	(void)options;
 	if (!trail_init(&s.trail, m) || !parts_find(&s.parts, p, m) ||
-	    !(s.label = mem_calloc(m, s.parts.ids * sizeof *s.label)))
+	    !(s.label = mem_calloc(m, 2 * s.parts.ids * sizeof *s.label)))
 		status = fail_memory(d, 0);
+	s.next_id = (uint32_t)s.parts.ids;
 	for (uint32_t part = 0; status == CLAST_OK && part < s.parts.count; part++)
 		status = solve_part(&s, part, d);
 	if (status == CLAST_OK && !proof_append(&r->proof, (int64_t[]){ PROOF_END }, 1))
@@ -63,7 +67,7 @@ clast_status solve(const problem *p, const solve_options *options, mem *m, solut
 	r->bound = r->proof.bound = s.bound;
 	r->proof.cost = assignment_cost(&r->best);
 	r->optimal = r->bound == r->proof.cost;
-	mem_free(m, s.label, s.parts.ids * sizeof *s.label);
+	mem_free(m, s.label, 2 * s.parts.ids * sizeof *s.label);
 	parts_release(&s.parts);
 	trail_release(&s.trail);
 	if (status != CLAST_OK)

@@ -201,7 +201,7 @@ bool parts_network(parts *s, uint32_t part, network *n, trail *t, certificate *p
 		for (uint32_t q = 0; q < p->class[v].orders; q++)
 			vars += s->asked[s->first_order[v] + q];
 	}
-	bool ok = network_init(n, vars, s->m, t, proof) && add_variables(s, part, n);
+	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) && add_variables(s, part, n);
 	for (size_t k = s->first[part]; ok && k < s->first[part + 1]; k++) {
 		const uint32_t i = s->member[k];
 		if (i >= p->groups) {

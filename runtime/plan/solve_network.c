@@ -12,12 +12,12 @@ bool proof_append(certificate *c, const int64_t *word, size_t words)
 	return true;
 }
 
-bool network_init(network *n, uint32_t vars, mem *m, trail *t, certificate *proof)
+bool network_init(network *n, uint32_t vars, uint32_t capacity, mem *m, trail *t, certificate *proof)
 {
-	*n = (network){ .m = m, .trail = t, .proof = proof, .vars = vars, .left = vars };
+	*n = (network){ .m = m, .trail = t, .proof = proof, .vars = vars, .capacity = capacity, .left = vars };
 	pool_init(&n->memory, m);
-	n->var = pool_alloc(&n->memory, (size_t)vars * sizeof *n->var);
-	n->queue = pool_alloc(&n->memory, (size_t)vars * sizeof *n->queue);
+	n->var = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->var);
+	n->queue = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->queue);
 	return n->var && n->queue;
 }
 
@@ -123,7 +123,7 @@ void network_kill(network *n, factor *f)
 bool network_copy(network *to, const network *from)
 {
 	uint32_t *number = mem_array(from->m, from->vars, sizeof *number);
-	bool ok = number && network_init(to, from->left, from->m, from->trail, from->proof);
+	bool ok = number && network_init(to, from->left, from->left, from->m, from->trail, from->proof);
 	uint32_t next = 0;
 	for (uint32_t i = 0; ok && i < from->vars; i++) {
 		const variable *v = &from->var[i];

@@ -65,7 +65,7 @@ typedef struct network {
 	trail *trail;
 	certificate *proof; /* steps are appended to it */
 	variable *var;
-	uint32_t vars, left; /* left: not gone */
+	uint32_t vars, capacity, left; /* left: not gone */
 	int64_t constant;
 	size_t batch, batch_end; /* the last ELIMINATE step of the proof and the words after it */
 	uint32_t stamp;
@@ -73,7 +73,8 @@ typedef struct network {
 	uint32_t queue_first, queue_count;
 } network;
 
-bool network_init(network *n, uint32_t vars, mem *m, trail *t, certificate *proof);
+/* Room for `capacity` variables, of which `vars` are to be given by network_variable. */
+bool network_init(network *n, uint32_t vars, uint32_t capacity, mem *m, trail *t, certificate *proof);
 void network_release(network *n);
 /* Gives variable i its id and labels; unary costs start at 0. */
 bool network_variable(network *n, uint32_t i, uint32_t id, uint32_t labels);
@@ -95,6 +96,12 @@ bool network_eliminate(network *n, uint32_t i);
 bool network_reduce_pairs(network *n);
 /* Eliminates, smallest table first, variables whose table stays within `entries` until none is left. */
 bool network_reduce(network *n, size_t entries);
+
+/* Among the variables of two labels from id first_bit on, which stand for copies: where the copies of one order have
+ * all the readers of another one and more, a new variable takes the place of these readers in both (step SHARE). Then
+ * nested fan-outs, as in DenseNet's blocks, are narrow. New variables take ids from *next_id on; the network has
+ * capacity for one for each variable. Functions between a copy and an id below `groups` are readers. */
+bool network_share(network *n, uint32_t groups, uint32_t first_bit, uint32_t *next_id);
 
 /* Removes the labels marked in gone[0 .. labels) of variable i (never all of them) from all tables. */
 bool network_remove_labels(network *n, uint32_t i, const bool *gone);

@@ -11,13 +11,13 @@ static void push_variable(network *n, uint32_t i)
 	if (n->var[i].queued || n->var[i].gone)
 		return;
 	n->var[i].queued = true;
-	n->queue[(n->queue_first + n->queue_count++) % n->vars] = i;
+	n->queue[(n->queue_first + n->queue_count++) % n->capacity] = i;
 }
 
 static uint32_t pop_variable(network *n)
 {
 	const uint32_t i = n->queue[n->queue_first];
-	n->queue_first = (n->queue_first + 1) % n->vars;
+	n->queue_first = (n->queue_first + 1) % n->capacity;
 	n->queue_count--;
 	n->var[i].queued = false;
 	return i;
