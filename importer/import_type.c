@@ -217,11 +217,14 @@ clast_status set_value_type(importer *x, value_id v, const Clast__TypeProto *t)
 	const declared type = read_type(t);
 	if (type.unsupported || !type.tensor)
 		return CLAST_OK;
-	const clast_dtype dtype = (clast_dtype)type.tensor->elem_type;
+	const clast_dtype declared_dtype = (clast_dtype)type.tensor->elem_type;
+	const clast_dtype dtype = dtype_is_valid(declared_dtype) ? declared_dtype : x->m->values[v].dtype;
 	set_kind(x, v, type.kind);
-	clast_status status = read_shape(x, type.kind == KIND_SEQUENCE ? NULL : type.tensor->shape,
-					 x->m->values[v].name, &s);
-	if (status)
-		return status;
-	return graph_set_shape(x->m, v, dtype_is_valid(dtype) ? dtype : CLAST_UNDEFINED, &s, x->d);
+	/* An output may be declared among the values too, and better there. */
+	if (type.kind == KIND_SEQUENCE || !type.tensor->shape) {
+		x->m->values[v].dtype = dtype;
+		return CLAST_OK;
+	}
+	clast_status status = read_shape(x, type.tensor->shape, x->m->values[v].name, &s);
+	return status ? status : graph_set_shape(x->m, v, dtype, &s, x->d);
 }

@@ -23,7 +23,7 @@ typedef struct scan {
 	size_t at;
 	frame *frames;
 	size_t depth, capacity, max_depth;
-	size_t nodes, max_nodes, messages, max_messages;
+	size_t nodes, tensors, max_nodes, messages, max_messages;
 	skeleton *out;
 	clast_diag *d;
 } scan;
@@ -105,6 +105,8 @@ static clast_status push(scan *s, const ProtobufCMessageDescriptor *message, siz
 			    s->max_messages, MESSAGES_PER_NODE);
 	if (message == &clast__node_proto__descriptor && ++s->nodes > s->max_nodes)
 		return fail(s->d, CLAST_ERROR_LIMIT, "more than %zu nodes (limit nodes)", s->max_nodes);
+	if (message == &clast__tensor_proto__descriptor && ++s->tensors > s->max_nodes)
+		return fail(s->d, CLAST_ERROR_LIMIT, "more than %zu tensors (limit nodes)", s->max_nodes);
 	if (!grow(s->m, &s->frames, &s->capacity, s->depth + 1, sizeof(frame)))
 		return fail_memory(s->d, s->depth * sizeof(frame));
 	s->frames[s->depth++] = (frame){ .message = message, .end = end, .length_at = length_at };
