@@ -76,9 +76,8 @@ enum { POOL_OUT, POOL_IN, POOL_RESIDUAL, POOL_OPERANDS };
 
 /* Interpolation, separable: along each axis output position o is the sum over t < taps of
  * weight[o * taps + t] * in[index[o * taps + t]]; the caller computes the tables, so that every coordinate
- * transformation, antialiasing and extrapolation is one kernel. An index of -1 reads `outside` in place of
- * the input (for tf_crop_and_resize; the weights of such a position must then be 1, 0, ...). taps 1 ignores
- * the weights and copies. ONNX Resize. */
+ * transformation, antialiasing and extrapolation is one kernel. With taps 1 the weights are not read. Where
+ * the first index along any axis is -1, the result is `outside` (tf_crop_and_resize). ONNX Resize. */
 typedef struct resize_params {
 	size_t batch, channels;
 	size_t in[3], out[3];

@@ -52,18 +52,18 @@ static size_t resize_scratch(const void *params)
 	return work_of(&g, NULL).bytes;
 }
 
-/* to = from * weight, or to += that. from NULL: the constant `outside`. */
-static void blend_pixel(float *to, const float *from, float outside, float weight, size_t n, bool first)
+/* to = from * weight, or to += that. */
+static void blend_run(float *to, const float *from, float weight, size_t n, bool first)
 {
-	const vec w = splat(weight), constant = splat(outside);
+	const vec w = splat(weight);
 	size_t i = 0;
 	for (; i + VEC <= n; i += VEC) {
-		const vec x = from ? load(from + i) : constant;
+		const vec x = load(from + i);
 		store(to + i, first ? x * w : x * w + load(to + i));
 	}
 	if (i < n) {
 		const vec_tail t = tail_of(n - i);
-		const vec x = from ? load_tail(from + i, t) : constant;
+		const vec x = load_tail(from + i, t);
 		store_tail(to + i, first ? x * w : x * w + load_tail(to + i, t), t);
 	}
 }
@@ -81,48 +81,38 @@ static void blend_lines(const plan *g, void *const *args, const float *in, size_
 	for (size_t a = 0; a < tz; a++)
 		for (size_t b = 0; b < ty; b++) {
 			const float weight = (tz > 1 ? wz[a] : 1) * (ty > 1 ? wy[b] : 1);
-			const bool inside = iz[a] >= 0 && iy[b] >= 0;
-			if (weight == 0 && !first)
-				continue;
 			const float *from =
 				in + iz[a] * p->in_stride.axis[DEPTH] + iy[b] * p->in_stride.axis[ROW];
+			const ptrdiff_t column = p->in_stride.axis[PIXEL];
 			const size_t n = p->channels;
-			if (inside && p->in_stride.axis[PIXEL] == (ptrdiff_t)n)
-				blend_pixel(line, from, 0, weight, p->in[PIXEL] * n, first);
+			if (column == (ptrdiff_t)n)
+				blend_run(line, from, weight, p->in[PIXEL] * n, first);
 			else
 				for (size_t x = 0; x < p->in[PIXEL]; x++)
-					blend_pixel(line + x * n,
-						    inside ? from + (ptrdiff_t)x * p->in_stride.axis[PIXEL]
-							   : NULL,
-						    p->outside, weight, n, first);
+					blend_run(line + x * n, from + (ptrdiff_t)x * column, weight, n,
+						  first);
 			first = false;
 		}
 }
 
-/* One output pixel of n channels from its columns. */
+/* One output pixel from its columns. */
 typedef struct columns {
 	const float *line;
 	ptrdiff_t pixel;
-	const float *outside;
 	const int32_t *index;
 	const float *weight;
 	size_t taps;
 } columns;
 
-static const float *column_at(const columns *c, size_t t)
-{
-	return c->index[t] >= 0 ? c->line + c->index[t] * c->pixel : c->outside;
-}
-
 static void blend_columns(const columns *c, float *to, size_t n, const float *residual, const epilogue *e)
 {
 	for (size_t i = 0; i < n; i += VEC) {
 		const vec_tail tail = tail_of(size_min(VEC, n - i));
-		vec v = load_tail(column_at(c, 0) + i, tail);
+		vec v = load_tail(c->line + c->index[0] * c->pixel + i, tail);
 		if (c->taps > 1) {
 			v *= c->weight[0];
 			for (size_t t = 1; t < c->taps; t++)
-				v += load_tail(column_at(c, t) + i, tail) * c->weight[t];
+				v += load_tail(c->line + c->index[t] * c->pixel + i, tail) * c->weight[t];
 		}
 		if (residual)
 			v += load_tail(residual + i, tail);
@@ -145,26 +135,29 @@ static void run_line(const plan *g, void *const *args, size_t line, const work *
 	if (e->flags & EPILOGUE_RESIDUAL)
 		residual = (const float *)args[RESIZE_RESIDUAL] + (ptrdiff_t)n * e->residual[0] +
 			   (ptrdiff_t)z * e->residual[1] + (ptrdiff_t)y * e->residual[2];
-	columns c = { .outside = w->outside, .taps = p->taps[PIXEL] };
+	columns c = { .taps = p->taps[PIXEL] };
+	/* Where a position lies outside: one tap of a pixel that holds the constant. */
+	static const int32_t zero;
+	const columns outside = { .line = w->outside, .index = &zero, .taps = 1 };
 	const int32_t iz = ((const int32_t *)args[RESIZE_INDEX + DEPTH])[z * p->taps[DEPTH]];
 	const int32_t iy = ((const int32_t *)args[RESIZE_INDEX + ROW])[y * p->taps[ROW]];
-	if (g->blend) {
+	const bool line_inside = iz >= 0 && iy >= 0;
+	if (line_inside && g->blend) {
 		blend_lines(g, args, in, z, y, w->line);
 		c.line = w->line;
 		c.pixel = (ptrdiff_t)p->channels;
-	} else if (iz >= 0 && iy >= 0) {
+	} else if (line_inside) {
 		c.line = in + iz * p->in_stride.axis[DEPTH] + iy * p->in_stride.axis[ROW];
 		c.pixel = p->in_stride.axis[PIXEL];
-	} else {
-		c.line = w->outside;
 	}
 	for (size_t x = 0; x < p->out[PIXEL]; x++) {
 		c.index = (const int32_t *)args[RESIZE_INDEX + PIXEL] + x * c.taps;
 		c.weight = (const float *)args[RESIZE_WEIGHT + PIXEL] + x * c.taps;
+		const columns *from = line_inside && c.index[0] >= 0 ? &c : &outside;
 		float *to = w->results ? w->results + x * p->channels
 				       : out + (ptrdiff_t)x * p->out_stride.axis[PIXEL];
-		blend_columns(&c, to, p->channels, residual ? residual + (ptrdiff_t)x * e->residual[3] : NULL,
-			      e);
+		blend_columns(from, to, p->channels,
+			      residual ? residual + (ptrdiff_t)x * e->residual[3] : NULL, e);
 	}
 	if (w->results) {
 		const size_t position[5] = { n, z, y, 0, 0 };
