@@ -1,0 +1,171 @@
+/* The plain rule for orders: a kernel that wants its output in some order gets it; everything else keeps the order of what comes in. */
+#include <string.h>
+
+#include "plan.h"
+
+uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now, uint32_t same)
+{
+	dim_table *t = p->model->dims;
+	const order *o = &p->orders[now];
+	int perm[CLAST_MAX_RANK];
+	order last;
+	switch (need.need) {
+	case PORT_ABSENT:
+	case PORT_VIEW:
+		return now;
+	case PORT_WHOLE:
+		return s->rank >= 0 && (!o->n || order_axes(t, o, s, perm)) ? now : 0;
+	case PORT_SAME:
+		return same;
+	case PORT_FIRST:
+		return 0;
+	case PORT_LAST:
+		return order_last(t, s, &last) ? plan_order(p, &last) : 0;
+	case PORT_ROWS:
+		return s->rank >= 1 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 1 ? now : 0;
+	}
+	return 0;
+}
+
+/* The order of the first operand that is no constant and, for PORT_SAME, is tied to the output. */
+static uint32_t leading_order(clast_plan *p, const node *n, const node_view *view, const order_choice *c, bool tied)
+{
+	for (uint32_t i = 0; i < n->n_in; i++) {
+		const value_id v = n->in[i];
+		if (v == NO_ID || p->model->values[v].constant || (tied && view->ports[i].need != PORT_SAME))
+			continue;
+		if (p->model->values[v].rank < 0)
+			return 0;
+		return c->produced[v];
+	}
+	return 0;
+}
+
+static bool same_shape(const clast_model *m, value_id a, value_id b)
+{
+	const value *x = &m->values[a], *y = &m->values[b];
+	return x->rank == y->rank && x->rank >= 0 && !memcmp(x->dims, y->dims, (size_t)x->rank * sizeof(dim));
+}
+
+bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to)
+{
+	clast_model *m = p->model;
+	infer_value in[2], out;
+	view_step steps[MAX_VIEW_STEPS];
+	memset(in, 0, sizeof in);
+	value_infer(m, n->in[0], &in[0]);
+	value_infer(m, n->out[0], &out);
+	const infer_in call = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
+	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&call, &out, steps);
+	order o = p->orders[from], next;
+	shape s = in[0].shape;
+	for (int i = 0; i < count; i++) {
+		if (steps[i].permute) {
+			if (!order_transpose(m->dims, &o, &s, steps[i].perm, &next))
+				return false;
+			o = next;
+		}
+		s = steps[i].shape;
+	}
+	if (count < 0 || !order_refine(m->dims, &o, &out.shape, &next))
+		return false;
+	*to = plan_order(p, &o);
+	return *to != UINT32_MAX;
+}
+
+/* An operator that works along axes of an input of the same rank keeps its order as a permutation of axes. */
+static uint32_t keep_axes(clast_plan *p, const node *n, value_id out, uint32_t from)
+{
+	clast_model *m = p->model;
+	shape in, to;
+	int perm[CLAST_MAX_RANK];
+	order o;
+	if (!n->n_in || n->in[0] == NO_ID)
+		return 0;
+	value_shape(m, n->in[0], &in);
+	value_shape(m, out, &to);
+	if (in.rank < 0 || in.rank != to.rank || !from || !order_axes(m->dims, &p->orders[from], &in, perm) ||
+	    !order_permuted(m->dims, &to, perm, &o))
+		return 0;
+	return plan_order(p, &o);
+}
+
+static uint32_t choose_output(clast_plan *p, const node *n, const node_view *view, uint32_t j, const order_choice *c)
+{
+	const value_id v = n->out[j];
+	shape s;
+	value_shape(p->model, v, &s);
+	if (s.rank < 0)
+		return 0;
+	if (view->family == FAMILY_REFERENCE) {
+		const layout_rule r = n->op->rule;
+		uint32_t o;
+		if ((r == RULE_PERMUTE || r == RULE_REGROUP) && n->op->views)
+			return plan_view_order(p, n, c->produced[n->in[0]], &o) || plan_view_order(p, n, 0, &o) ? o : 0;
+		if (r == RULE_ANY && n->n_in && n->in[0] != NO_ID && same_shape(p->model, n->in[0], v))
+			return leading_order(p, n, view, c, false);
+		return r == RULE_AXIS || r == RULE_CHANNELS ? keep_axes(p, n, v, leading_order(p, n, view, c, false)) : 0;
+	}
+	const port need = view->ports[n->n_in + j];
+	if (need.need == PORT_SAME)
+		return leading_order(p, n, view, c, true);
+	if (need.need == PORT_WHOLE || need.need == PORT_VIEW || need.need == PORT_ROWS) {
+		const uint32_t kept = keep_axes(p, n, v, leading_order(p, n, view, c, false));
+		return plan_port_order(p, &s, need, kept, kept);
+	}
+	return plan_port_order(p, &s, need, 0, 0);
+}
+
+/* xorshift64*: a fixed sequence for each seed. */
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545F4914F6CDD1Du;
+}
+
+/* Any permutation of the axes, for strategy random. */
+static uint32_t random_order(clast_plan *p, value_id v, uint64_t *state)
+{
+	shape s;
+	int perm[CLAST_MAX_RANK];
+	order o;
+	value_shape(p->model, v, &s);
+	for (int i = 0; i < s.rank; i++) {
+		const int j = (int)(next_random(state) % (uint64_t)(i + 1));
+		perm[i] = perm[j];
+		perm[j] = i;
+	}
+	return s.rank >= 0 && order_permuted(p->model->dims, &s, perm, &o) ? plan_order(p, &o) : 0;
+}
+
+static bool is_free(const node *n, const node_view *view, uint32_t j)
+{
+	const bool pure_view = n->op->rule == RULE_PERMUTE || n->op->rule == RULE_REGROUP;
+	if (view->family == FAMILY_REFERENCE)
+		return !pure_view;
+	const port_need need = view->ports[n->n_in + j].need;
+	return need == PORT_SAME || need == PORT_WHOLE || need == PORT_VIEW;
+}
+
+clast_status choose_orders(clast_plan *p, graph_id g, const node_view *views, order_choice *c, clast_diag *d)
+{
+	const graph *x = &p->model->graphs[g];
+	uint64_t state = p->seed * 0x9E3779B97F4A7C15u + g + 1;
+	for (size_t i = 0; i < x->node_count; i++) {
+		const node *n = &p->model->nodes[x->nodes[i]];
+		const node_view *view = &views[x->nodes[i]];
+		for (uint32_t j = 0; j < n->n_out; j++) {
+			if (n->out[j] == NO_ID)
+				continue;
+			uint32_t o = choose_output(p, n, view, j, c);
+			if (p->seed && is_free(n, view, j))
+				o = random_order(p, n->out[j], &state);
+			if (o == UINT32_MAX)
+				return fail_memory(d, 0);
+			c->produced[n->out[j]] = o;
+		}
+	}
+	return CLAST_OK;
+}

@@ -1,0 +1,504 @@
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Orders ---- */
+
+typedef struct order_query {
+	const clast_plan *p;
+	const order *o;
+} order_query;
+
+static bool same_order(const void *context, uint32_t index)
+{
+	const order_query *q = context;
+	return order_equal(&q->p->orders[index], q->o);
+}
+
+uint32_t plan_order(clast_plan *p, const order *o)
+{
+	if (!o->n)
+		return 0;
+	const order_query q = { p, o };
+	const uint64_t hash = hash_bytes(o->factors, (size_t)o->n * sizeof o->factors[0]);
+	const uint32_t found = index_set_find(&p->order_set, hash, same_order, &q);
+	if (found != INDEX_NONE)
+		return found;
+	const uint32_t index = (uint32_t)p->order_count;
+	if (!grow(&p->memory, &p->orders, &p->order_capacity, p->order_count + 1, sizeof *p->orders) ||
+	    !index_set_add(&p->order_set, hash, index))
+		return UINT32_MAX;
+	p->orders[p->order_count++] = *o;
+	return index;
+}
+
+/* ---- Building a block ---- */
+
+typedef struct builder {
+	clast_plan *p;
+	clast_model *m;
+	graph_id g;
+	plan_block *block;
+	order_choice choice;
+	node_view *views;       /* by node */
+	grouping groups;
+	uint32_t *fact_of;      /* by graph value: fact of the block at hand, or NO_ID */
+	uint32_t *variant;      /* by graph value: its first plan value; next_variant chains the others */
+	uint32_t *next_variant; /* by plan value */
+	size_t next_capacity;
+	clast_diag *d;
+} builder;
+
+static clast_status append_id(builder *b, uint32_t **list, size_t *count, size_t *capacity, uint32_t id)
+{
+	if (!grow(&b->p->memory, list, capacity, *count + 1, sizeof **list))
+		return fail_memory(b->d, 0);
+	(*list)[(*count)++] = id;
+	return CLAST_OK;
+}
+
+static clast_status add_ref(builder *b, uint32_t id)
+{
+	clast_plan *p = b->p;
+	return append_id(b, &p->refs, &p->ref_count, &p->ref_capacity, id);
+}
+
+static clast_status fact(builder *b, value_id v, uint32_t *out)
+{
+	clast_plan *p = b->p;
+	if (v != NO_ID && b->fact_of[v] == NO_ID) {
+		b->fact_of[v] = b->block->fact_count++;
+		const clast_status s = append_id(b, &p->facts, &p->fact_count, &p->fact_capacity, v);
+		if (s)
+			return s;
+	}
+	*out = v == NO_ID ? NO_ID : b->fact_of[v];
+	return CLAST_OK;
+}
+
+/* The plan value of a graph value in an order; *fresh tells that it is new and still to be made. */
+static clast_status variant(builder *b, value_id v, uint32_t o, uint32_t *out, bool *fresh)
+{
+	clast_plan *p = b->p;
+	*fresh = false;
+	for (uint32_t x = b->variant[v]; x != NO_ID; x = b->next_variant[x])
+		if (p->values[x].order == o) {
+			*out = x;
+			return CLAST_OK;
+		}
+	uint32_t f;
+	clast_status s = fact(b, v, &f);
+	if (s)
+		return s;
+	if (!grow(&p->memory, &p->values, &p->value_capacity, p->value_count + 1, sizeof *p->values) ||
+	    !grow(&p->memory, &b->next_variant, &b->next_capacity, p->value_count + 1, sizeof *b->next_variant))
+		return fail_memory(b->d, 0);
+	const uint32_t id = (uint32_t)p->value_count++;
+	plan_value *x = &p->values[id];
+	memset(x, 0, sizeof *x);
+	x->fact = f;
+	x->order = o;
+	x->constant = b->m->values[v].constant != NULL;
+	shape sh;
+	int perm[CLAST_MAX_RANK] = { 0 };
+	value_shape(b->m, v, &sh);
+	for (int a = 0; a < CLAST_MAX_RANK; a++)
+		perm[a] = a;
+	x->whole = !o || order_axes(b->m->dims, &p->orders[o], &sh, perm);
+	for (int a = 0; a < CLAST_MAX_RANK; a++)
+		x->perm[a] = (uint8_t)perm[a];
+	b->next_variant[id] = b->variant[v];
+	b->variant[v] = id;
+	b->block->value_count++;
+	*out = id;
+	*fresh = true;
+	return CLAST_OK;
+}
+
+static clast_status add_step(builder *b, plan_step step)
+{
+	clast_plan *p = b->p;
+	if (!grow(&p->memory, &p->steps, &p->step_capacity, p->step_count + 1, sizeof *p->steps))
+		return fail_memory(b->d, 0);
+	p->steps[p->step_count++] = step;
+	b->block->step_count++;
+	return CLAST_OK;
+}
+
+/* The plan value of v in order o, converting from the order it was produced in if need be. */
+static clast_status operand(builder *b, value_id v, uint32_t o, uint32_t *out)
+{
+	clast_plan *p = b->p;
+	bool fresh;
+	const uint32_t made = b->choice.produced[v];
+	/* Constants are read in any order by strides; they are never converted. */
+	if (b->m->values[v].constant)
+		o = 0;
+	clast_status s = variant(b, v, o, out, &fresh);
+	if (s || !fresh || b->m->values[v].constant || o == made)
+		return s;
+	uint32_t from;
+	const uint32_t to = *out;
+	s = variant(b, v, made, &from, &fresh);
+	plan_step step = { .kind = STEP_CONVERT, .node = NO_ID, .n_in = 1, .n_out = 1, .refs = (uint32_t)p->ref_count,
+		           .fused = NO_ID };
+	if (!s)
+		s = add_ref(b, from);
+	if (!s)
+		s = add_ref(b, to);
+	return s ? s : add_step(b, step);
+}
+
+static bool is_pure_view(const node *n)
+{
+	return (n->op->rule == RULE_PERMUTE || n->op->rule == RULE_REGROUP) && n->op->views != NULL;
+}
+
+/* Orders in which the anchor's operands are read: those its ports ask for. */
+static clast_status anchor_operands(builder *b, const node *n, const node_view *view, uint32_t *in)
+{
+	clast_plan *p = b->p;
+	const uint32_t same = n->n_out && n->out[0] != NO_ID ? b->choice.produced[n->out[0]] : 0;
+	clast_status s = CLAST_OK;
+	for (uint32_t i = 0; !s && i < n->n_in; i++) {
+		in[i] = NO_ID;
+		const value_id v = n->in[i];
+		if (v == NO_ID)
+			continue;
+		shape sh;
+		value_shape(b->m, v, &sh);
+		const uint32_t o = plan_port_order(p, &sh, view->ports[i], b->choice.produced[v], same);
+		if (o == UINT32_MAX)
+			return fail_memory(b->d, 0);
+		s = operand(b, v, o, &in[i]);
+	}
+	return s;
+}
+
+/* Operands of a program: full-shape ones in the order of the group, broadcast ones as they lie if their axes are whole. */
+static clast_status fused_operand(builder *b, value_id v, value_id like, uint32_t *out)
+{
+	clast_plan *p = b->p;
+	shape x, y;
+	value_shape(b->m, v, &x);
+	value_shape(b->m, like, &y);
+	const bool full = x.rank == y.rank && !memcmp(x.dims, y.dims, (size_t)x.rank * sizeof(dim));
+	const port need = { full ? PORT_SAME : PORT_WHOLE, false };
+	const uint32_t o = plan_port_order(p, &x, need, b->choice.produced[v], b->choice.produced[like]);
+	return o == UINT32_MAX ? fail_memory(b->d, 0) : operand(b, v, o, out);
+}
+
+/* A pure view needs an input order that passes through it; if the produced one does not, row-major does. */
+static uint32_t view_input_order(builder *b, const node *n)
+{
+	const uint32_t from = b->choice.produced[n->in[0]];
+	uint32_t to;
+	return plan_view_order(b->p, n, from, &to) && to == b->choice.produced[n->out[0]] ? from : 0;
+}
+
+static clast_status emit(builder *b, node_id id, node_id tail, const node_view *view)
+{
+	clast_plan *p = b->p;
+	const node *n = &b->m->nodes[id];
+	const bool grouped = b->groups.first[id] != NO_ID;
+	const bool elementwise = grouped && p->fused_nodes[b->groups.members[id]] == id &&
+	                         p->fused[b->groups.fused[id]].program.count && view->ports[n->n_in].need == PORT_SAME &&
+	                         b->groups.member_count[id] && !family_at(view->family)->epilogue;
+	plan_step step = { .node = id, .family = view->family, .fused = NO_ID, .nodes = 0 };
+	uint32_t *in = mem_array(&p->memory, (size_t)n->n_in + 1, sizeof *in), operands[FUSED_MAX_OPERANDS];
+	clast_status s = in ? CLAST_OK : fail_memory(b->d, 0);
+	if (is_pure_view(n)) {
+		step.kind = STEP_VIEW;
+		if (!s)
+			s = operand(b, n->in[0], view_input_order(b, n), &in[0]);
+		step.n_in = 1;
+	} else if (elementwise) {
+		step.kind = STEP_ELTWISE;
+	} else {
+		step.kind = STEP_NODE;
+		step.n_in = (uint16_t)n->n_in;
+		if (!s)
+			s = anchor_operands(b, n, view, in);
+	}
+	if (grouped) {
+		step.fused = b->groups.fused[id];
+		step.n_fused = (uint16_t)p->fused[step.fused].operand_count;
+		step.nodes = b->groups.members[id];
+		step.node_count = b->groups.member_count[id];
+		for (uint32_t i = 0; !s && i < step.n_fused; i++)
+			s = fused_operand(b, b->groups.operands[id][i], b->m->nodes[tail].out[0], &operands[i]);
+	}
+	/* Outputs: the tail's first, then whatever else the anchor has. */
+	const uint32_t outs = step.kind == STEP_NODE ? n->n_out : 1;
+	step.n_out = (uint16_t)outs;
+	uint32_t out[64], *many = outs > 64 ? mem_array(&p->memory, outs, sizeof *many) : NULL, *o = many ? many : out;
+	bool fresh;
+	if (outs > 64 && !many)
+		s = fail_memory(b->d, 0);
+	for (uint32_t j = 0; !s && j < outs; j++) {
+		const value_id v = j ? n->out[j] : b->m->nodes[tail].out[0];
+		o[j] = NO_ID;
+		if (v != NO_ID)
+			s = variant(b, v, b->choice.produced[v], &o[j], &fresh);
+	}
+	step.refs = (uint32_t)p->ref_count;
+	for (uint32_t i = 0; !s && i < step.n_in; i++)
+		s = add_ref(b, in[i]);
+	for (uint32_t j = 0; !s && j < outs; j++)
+		s = add_ref(b, o[j]);
+	for (uint32_t i = 0; !s && i < step.n_fused; i++)
+		s = add_ref(b, operands[i]);
+	if (!s)
+		s = add_step(b, step);
+	mem_free(&p->memory, many, outs * sizeof *many);
+	mem_free(&p->memory, in, ((size_t)n->n_in + 1) * sizeof *in);
+	return s;
+}
+
+static clast_status list_nodes(builder *b)
+{
+	clast_plan *p = b->p;
+	const graph *g = &b->m->graphs[b->g];
+	clast_status s = CLAST_OK;
+	b->block->first_node = (uint32_t)p->node_count;
+	for (size_t i = 0; !s && i < g->node_count; i++) {
+		const node *n = &b->m->nodes[g->nodes[i]];
+		if (!grow(&p->memory, &p->nodes, &p->node_capacity, p->node_count + 1, sizeof *p->nodes))
+			return fail_memory(b->d, 0);
+		p->nodes[p->node_count++] = (plan_node){ g->nodes[i], (uint32_t)p->fact_ref_count };
+		for (uint32_t j = 0; !s && j < n->n_in + n->n_out; j++) {
+			uint32_t f;
+			s = fact(b, n->in[j], &f); /* in and out are one array */
+			if (!s)
+				s = append_id(b, &p->fact_refs, &p->fact_ref_count, &p->fact_ref_capacity, f);
+		}
+	}
+	b->block->node_count = (uint32_t)(p->node_count - b->block->first_node);
+	return s;
+}
+
+/* The nodes' needs, made once: family and ports. */
+static clast_status view_nodes(builder *b)
+{
+	clast_plan *p = b->p;
+	const graph *g = &b->m->graphs[b->g];
+	for (size_t i = 0; i < g->node_count; i++) {
+		const node *n = &b->m->nodes[g->nodes[i]];
+		node_view *v = &b->views[g->nodes[i]];
+		const size_t count = (size_t)n->n_in + n->n_out;
+		infer_value *facts = mem_array(&p->memory, count + 1, sizeof *facts);
+		v->ports = bump_array(&p->region, count + 1, sizeof *v->ports);
+		if (!facts || !v->ports) {
+			mem_free(&p->memory, facts, (count + 1) * sizeof *facts);
+			return fail_memory(b->d, 0);
+		}
+		for (size_t j = 0; j < count; j++)
+			value_infer(b->m, n->in[j], &facts[j]);
+		const lower_node x = { b->m, n, facts, facts + n->n_in };
+		v->family = FAMILY_REFERENCE;
+		if (p->precision != CLAST_PRECISION_REFERENCE && !is_pure_view(n))
+			v->family = family_find(&x, v->ports);
+		if (v->family == FAMILY_REFERENCE)
+			for (size_t j = 0; j < count; j++)
+				v->ports[j] = (port){ PORT_VIEW, false };
+		mem_free(&p->memory, facts, (count + 1) * sizeof *facts);
+	}
+	return CLAST_OK;
+}
+
+static clast_status list_variants(builder *b, size_t n, const value_id *values, const uint32_t *orders, uint32_t *offset,
+                                  uint32_t *count)
+{
+	clast_plan *p = b->p;
+	uint32_t *ids = mem_array(&p->memory, n + 1, sizeof *ids);
+	clast_status s = ids ? CLAST_OK : fail_memory(b->d, 0);
+	for (size_t i = 0; !s && i < n; i++)
+		s = operand(b, values[i], orders ? orders[i] : b->choice.produced[values[i]], &ids[i]);
+	*offset = (uint32_t)p->ref_count;
+	*count = (uint32_t)n;
+	for (size_t i = 0; !s && i < n; i++)
+		s = add_ref(b, ids[i]);
+	mem_free(&p->memory, ids, (n + 1) * sizeof *ids);
+	return s;
+}
+
+/* The contract at the border: row-major or channels-last for images of the main graph; row-major for everything in bodies. */
+static uint32_t border_order(builder *b, value_id v, const char *layout)
+{
+	shape s;
+	order o;
+	value_shape(b->m, v, &s);
+	if (b->g || strcmp(layout, "last") || s.rank < 3 || !order_last(b->m->dims, &s, &o))
+		return 0;
+	return plan_order(b->p, &o);
+}
+
+static clast_status build_block(builder *b)
+{
+	clast_plan *p = b->p;
+	const graph *g = &b->m->graphs[b->g];
+	plan_block *k = b->block;
+	clast_status s = CLAST_OK;
+	k->graph = b->g;
+	k->first_value = (uint32_t)p->value_count;
+	k->first_step = (uint32_t)p->step_count;
+	k->first_fact = (uint32_t)p->fact_count;
+	memset(b->fact_of, 0xff, b->m->value_count * sizeof *b->fact_of);
+	memset(b->variant, 0xff, b->m->value_count * sizeof *b->variant);
+	for (size_t i = 0; i < g->input_count; i++)
+		b->choice.produced[g->inputs[i]] = border_order(b, g->inputs[i], p->input_layout);
+	s = list_variants(b, g->input_count, g->inputs, NULL, &k->inputs, &k->input_count);
+	if (!s)
+		s = list_variants(b, g->capture_count, g->captures, NULL, &k->captures, &k->capture_count);
+	if (!s)
+		s = view_nodes(b);
+	if (!s)
+		s = choose_orders(p, b->g, b->views, &b->choice, b->d);
+	if (!s)
+		s = group_nodes(p, b->g, b->views, &b->choice, &b->groups, b->d);
+	for (size_t i = 0; !s && i < g->node_count; i++) {
+		const node_id id = g->nodes[i], anchor = b->groups.first[id];
+		if (anchor == NO_ID)
+			s = emit(b, id, id, &b->views[id]);
+		else if (b->groups.tail[anchor] == id)
+			s = emit(b, anchor, id, &b->views[anchor]);
+	}
+	uint32_t *orders = mem_array(&p->memory, g->output_count + 1, sizeof *orders);
+	if (!orders)
+		return fail_memory(b->d, 0);
+	for (size_t i = 0; i < g->output_count; i++)
+		orders[i] = border_order(b, g->outputs[i], p->output_layout);
+	if (!s)
+		s = list_variants(b, g->output_count, g->outputs, orders, &k->outputs, &k->output_count);
+	mem_free(&p->memory, orders, (g->output_count + 1) * sizeof *orders);
+	return s ? s : list_nodes(b);
+}
+
+/* Outer blocks before inner ones: a capture's order is that of its producer. */
+static clast_status build_blocks(builder *b, graph_id g)
+{
+	b->g = g;
+	b->block = &b->p->blocks[g];
+	clast_status s = build_block(b);
+	for (size_t i = 0; !s && i < b->m->graphs[g].node_count; i++) {
+		const node *n = &b->m->nodes[b->m->graphs[g].nodes[i]];
+		for (uint32_t j = 0; !s && j < n->n_bodies; j++)
+			s = build_blocks(b, n->bodies[j]);
+	}
+	return s;
+}
+
+static clast_status build(clast_plan *p, clast_diag *d)
+{
+	clast_model *m = p->model;
+	builder b = { .p = p, .m = m, .d = d };
+	const size_t values = m->value_count + 1, nodes = m->node_count + 1;
+	b.choice.produced = mem_calloc(&p->memory, values * sizeof *b.choice.produced);
+	b.fact_of = mem_array(&p->memory, values, sizeof *b.fact_of);
+	b.variant = mem_array(&p->memory, values, sizeof *b.variant);
+	b.views = mem_calloc(&p->memory, nodes * sizeof *b.views);
+	p->block_count = m->graph_count;
+	p->blocks = bump_array(&p->region, m->graph_count, sizeof *p->blocks);
+	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && p->blocks ? CLAST_OK : fail_memory(d, 0);
+	const order row_major = { 0 };
+	if (!s && !grow(&p->memory, &p->orders, &p->order_capacity, 1, sizeof *p->orders))
+		s = fail_memory(d, 0);
+	if (!s) {
+		p->orders[0] = row_major;
+		p->order_count = 1;
+		s = build_blocks(&b, 0);
+	}
+	mem_free(&p->memory, b.choice.produced, values * sizeof *b.choice.produced);
+	mem_free(&p->memory, b.fact_of, values * sizeof *b.fact_of);
+	mem_free(&p->memory, b.variant, values * sizeof *b.variant);
+	mem_free(&p->memory, b.views, nodes * sizeof *b.views);
+	mem_free(&p->memory, b.next_variant, b.next_capacity * sizeof *b.next_variant);
+	return s;
+}
+
+/* ---- The plan ---- */
+
+static clast_status read_options(clast_plan *p, const clast_plan_options *o, clast_diag *d)
+{
+	p->strategy = "min";
+	p->input_layout = p->output_layout = "first";
+	if (!o)
+		return CLAST_OK;
+	p->precision = o->precision;
+	p->keep_values = o->keep_values;
+	const char *strategy = o->strategy ? o->strategy : "min", *in = o->input_layout ? o->input_layout : "first",
+		   *out = o->output_layout ? o->output_layout : "first";
+	if (!strncmp(strategy, "random:", 7)) {
+		char *end;
+		p->seed = strtoull(strategy + 7, &end, 10) + 1;
+		if (*end || end == strategy + 7)
+			return fail(d, CLAST_ERROR_ARGUMENT, "strategy \"%s\": expected random:SEED", quote(strategy).text);
+	} else if (strcmp(strategy, "min")) {
+		return fail(d, CLAST_ERROR_ARGUMENT, "strategy \"%s\" is unknown; known are min and random:SEED", quote(strategy).text);
+	}
+	if ((strcmp(in, "first") && strcmp(in, "last")) || (strcmp(out, "first") && strcmp(out, "last")))
+		return fail(d, CLAST_ERROR_ARGUMENT, "a layout of inputs and outputs is first or last");
+	if (o->device && strcmp(o->device, "cpu"))
+		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\" is not available; this build knows cpu", quote(o->device).text);
+	p->strategy = bump_string(&p->region, strategy, strlen(strategy));
+	p->input_layout = strcmp(in, "last") ? "first" : "last";
+	p->output_layout = strcmp(out, "last") ? "first" : "last";
+	return p->strategy ? CLAST_OK : fail_memory(d, 0);
+}
+
+clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan **out, clast_diag *d)
+{
+	*out = NULL;
+	mem boot;
+	mem_init(&boot, &m->memory.allocator, 0);
+	clast_plan *p = mem_calloc(&boot, sizeof *p);
+	if (!p)
+		return fail_memory(d, sizeof *p);
+	p->references = 1;
+	p->model = m;
+	model_retain(m);
+	mem_init(&p->memory, &m->memory.allocator, m->limits.memory_bytes);
+	bump_init(&p->region, &p->memory);
+	index_set_init(&p->order_set, &p->memory);
+	index_set_init(&p->weight_set, &p->memory);
+	pthread_mutex_init(&p->lock, NULL);
+	clast_status s = read_options(p, o, d);
+	if (!s)
+		s = build(p, d);
+	if (s) {
+		plan_release(p);
+		return s;
+	}
+	*out = p;
+	return CLAST_OK;
+}
+
+void plan_retain(clast_plan *p)
+{
+	atomic_fetch_add(&p->references, 1);
+}
+
+void plan_release(clast_plan *p)
+{
+	if (!p || atomic_fetch_sub(&p->references, 1) != 1)
+		return;
+	mem *a = &p->memory;
+	plan_release_weights(p);
+	mem_free(a, p->values, p->value_capacity * sizeof *p->values);
+	mem_free(a, p->steps, p->step_capacity * sizeof *p->steps);
+	mem_free(a, p->nodes, p->node_capacity * sizeof *p->nodes);
+	mem_free(a, p->fused, p->fused_capacity * sizeof *p->fused);
+	mem_free(a, p->refs, p->ref_capacity * sizeof *p->refs);
+	mem_free(a, p->fact_refs, p->fact_ref_capacity * sizeof *p->fact_refs);
+	mem_free(a, p->facts, p->fact_capacity * sizeof *p->facts);
+	mem_free(a, p->fused_nodes, p->fused_node_capacity * sizeof *p->fused_nodes);
+	mem_free(a, p->orders, p->order_capacity * sizeof *p->orders);
+	index_set_release(&p->order_set);
+	bump_release(&p->region);
+	pthread_mutex_destroy(&p->lock);
+	clast_model *m = p->model;
+	mem boot = p->memory;
+	mem_free(&boot, p, sizeof *p);
+	model_release(m);
+}

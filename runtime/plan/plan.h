@@ -1,0 +1,149 @@
+/* The plan: orders, groups and kernels for a model, without concrete shapes.
+ *
+ * Flat arrays that refer to one another by index. A block is a graph (the main one, or a body of If, Loop, Scan); its steps run in order.
+ * A fact is what is known of one graph value in one block; a plan value is that graph value in one order, and there may be several of
+ * them. Nodes are listed beside the steps, because shape inference at concrete shapes walks nodes, also those fused into a step. */
+#ifndef CLAST_PLAN_PLAN_H
+#define CLAST_PLAN_PLAN_H
+
+#include <pthread.h>
+
+#include "lower.h"
+
+typedef struct plan_value {
+	uint32_t fact;          /* within the block */
+	uint32_t order;         /* plan.orders */
+	bool whole;             /* the order keeps every axis whole: memory axis i holds logical axis perm[i] */
+	bool constant;
+	uint8_t perm[CLAST_MAX_RANK];
+} plan_value;
+
+typedef enum step_kind {
+	STEP_NODE,    /* the anchor by its family's kernels or its reference, with fused nodes after it */
+	STEP_ELTWISE, /* elementwise nodes alone, as one program */
+	STEP_VIEW,    /* nothing moves: permute, regroup, identity */
+	STEP_CONVERT  /* in[0] to another order */
+} step_kind;
+
+typedef struct plan_step {
+	uint8_t kind;
+	bool barred;            /* STEP_VIEW that the planner could not prove to be one: copies where the concrete shape needs it */
+	uint16_t family;        /* of STEP_NODE; FAMILY_REFERENCE */
+	node_id node;           /* anchor, or the first elementwise node; NO_ID for conversions */
+	uint16_t n_in, n_out, n_fused;
+	uint32_t refs;          /* plan.refs: inputs and outputs of the anchor, then operands of the program: plan values or NO_ID.
+	                           out[0] is what the group leaves */
+	uint32_t fused;         /* plan.fused, or NO_ID */
+	uint32_t nodes, node_count; /* plan.fused_nodes: all nodes of the group in order, for reports */
+} plan_step;
+
+typedef struct plan_node {
+	node_id node;
+	uint32_t facts;         /* plan.fact_refs: inputs, then outputs; facts of the block or NO_ID */
+} plan_node;
+
+typedef struct plan_block {
+	graph_id graph;
+	uint32_t first_value, value_count; /* plan.values */
+	uint32_t first_step, step_count;
+	uint32_t first_node, node_count;   /* plan.nodes */
+	uint32_t fact_count;
+	uint32_t first_fact;    /* plan.facts: the graph value of each fact */
+	/* Offsets into plan.refs: plan values of the inputs, the captures and the outputs, as the caller sees them. */
+	uint32_t inputs, input_count, captures, capture_count, outputs, output_count;
+} plan_block;
+
+/* One packed constant. Made once, shared by every specialisation. */
+typedef struct packed_weight packed_weight;
+
+struct clast_plan {
+	_Atomic uint32_t references;
+	clast_model *model;
+	mem memory;
+	bump region;
+	clast_precision precision;
+	bool keep_values;
+	uint64_t seed;          /* of strategy random */
+	const char *strategy, *input_layout, *output_layout;
+
+	plan_block *blocks;     /* blocks[i] is graph i; an unreachable graph has no steps */
+	plan_value *values;
+	plan_step *steps;
+	plan_node *nodes;
+	fused *fused;
+	uint32_t *refs, *fact_refs;
+	value_id *facts;
+	node_id *fused_nodes;
+	order *orders;          /* orders[0] is row-major */
+	size_t block_count, value_count, step_count, node_count, fused_count, ref_count, fact_ref_count, fact_count,
+		fused_node_count, order_count;
+	size_t value_capacity, step_capacity, node_capacity, fused_capacity, ref_capacity, fact_ref_capacity, fact_capacity,
+		fused_node_capacity, order_capacity;
+	index_set order_set;
+
+	pthread_mutex_t lock;   /* of the pool of packed weights */
+	packed_weight *weights;
+	size_t weight_count, weight_capacity, weight_bytes;
+	index_set weight_set;
+	char **step_texts;      /* made on demand for reports */
+};
+
+/* The order each graph value is produced in, by value id (indices into plan.orders): what a strategy decides. */
+typedef struct order_choice {
+	uint32_t *produced;
+} order_choice;
+
+/* Node facts a strategy and the grouping need; made once for all nodes of a graph. */
+typedef struct node_view {
+	uint16_t family;
+	port *ports;            /* n_in + n_out */
+} node_view;
+
+clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan **out, clast_diag *d);
+void plan_retain(clast_plan *p);
+void plan_release(clast_plan *p);
+
+/* Index of an order in plan.orders; UINT32_MAX if out of memory. */
+uint32_t plan_order(clast_plan *p, const order *o);
+/* The order in which the value must be for a port, given the order it is in now and the common order of PORT_SAME operands. Equal to
+ * `now` if that is good enough. */
+uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now, uint32_t same);
+
+/* The order of a pure view's output when its input is in order `from` and nothing moves; false if that cannot be proved possible. */
+bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to);
+
+/* The rule in force until the exact planner decides: channels-last around kernels that want it, elsewhere what comes in. */
+clast_status choose_orders(clast_plan *p, graph_id g, const node_view *views, order_choice *choice, clast_diag *d);
+
+/* Groups: tail[i] is the node at which node i's group is emitted (itself if alone). */
+typedef struct grouping {
+	node_id *first;         /* by node: anchor of its group, NO_ID if not grouped */
+	node_id *tail;          /* by anchor: last node of the group */
+	uint32_t *fused;        /* by anchor: index into plan.fused */
+	uint32_t *members, *member_count; /* by anchor: plan.fused_nodes */
+	value_id **operands;    /* by anchor: graph values of the program's operands */
+} grouping;
+clast_status group_nodes(clast_plan *p, graph_id g, const node_view *views, const order_choice *choice, grouping *out,
+                         clast_diag *d);
+
+static inline const uint32_t *step_in(const clast_plan *p, const plan_step *s)
+{
+	return p->refs + s->refs;
+}
+static inline const uint32_t *step_out(const clast_plan *p, const plan_step *s)
+{
+	return p->refs + s->refs + s->n_in;
+}
+static inline const uint32_t *step_fused(const clast_plan *p, const plan_step *s)
+{
+	return p->refs + s->refs + s->n_in + s->n_out;
+}
+
+/* Packed weights (weights.c). */
+clast_status plan_weight(clast_plan *p, packing_id packing, const weights_shape *shape, const weights_source *source,
+                         const void *key, size_t key_bytes, const void **packed, clast_diag *d);
+
+
+void plan_release_weights(clast_plan *p);
+
+#endif
