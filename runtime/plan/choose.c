@@ -55,8 +55,8 @@ bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to)
 	memset(in, 0, sizeof in);
 	value_infer(m, n->in[0], &in[0]);
 	value_infer(m, n->out[0], &out);
-	const infer_in call = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
-	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&call, &out, steps);
+	const infer_in query = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
+	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&query, &out, steps);
 	order o = p->orders[from], next;
 	shape s = in[0].shape;
 	for (int i = 0; i < count; i++) {

@@ -208,26 +208,26 @@ static bool finish(state *s)
 	return true;
 }
 
-static clast_status keep(builder *b, node_id anchor, const state *s)
+static clast_status keep(builder *b, node_id anchor, bool elementwise, const state *s)
 {
 	clast_plan *p = b->p;
 	mem *a = &p->memory;
-	if (!grow(a, &p->fused, &p->fused_capacity, p->fused_count + 1, sizeof *p->fused) ||
-	    !grow(a, &p->fused_nodes, &p->fused_node_capacity, p->fused_node_count + s->members, sizeof *p->fused_nodes))
+	if (!grow(a, &p->fused, &p->fused_capacity, p->fused_count + 1, sizeof *p->fused))
 		return fail_memory(b->d, 0);
 	value_id *operands = bump_array(&p->region, FUSED_MAX_OPERANDS, sizeof *operands);
-	if (!operands)
+	node_id *members = bump_array(&p->region, s->members, sizeof *members);
+	if (!operands || !members)
 		return fail_memory(b->d, 0);
 	memcpy(operands, s->operand, sizeof s->operand);
+	memcpy(members, s->member, s->members * sizeof *members);
 	b->out->operands[anchor] = operands;
 	b->out->tail[anchor] = s->member[s->members - 1];
 	b->out->fused[anchor] = (uint32_t)p->fused_count;
-	b->out->members[anchor] = (uint32_t)p->fused_node_count;
+	b->out->members[anchor] = members;
+	b->out->elementwise[anchor] = elementwise;
 	b->out->member_count[anchor] = s->members;
-	for (uint32_t i = 0; i < s->members; i++) {
+	for (uint32_t i = 0; i < s->members; i++)
 		b->out->first[s->member[i]] = anchor;
-		p->fused_nodes[p->fused_node_count++] = s->member[i];
-	}
 	p->fused[p->fused_count++] = s->f;
 	return CLAST_OK;
 }
@@ -264,7 +264,7 @@ static clast_status grow_group(builder *b, node_id anchor, bool elementwise)
 		if (is_output(b, b->m->nodes[g->nodes[at]].out[0]))
 			break;
 	}
-	return found ? keep(b, anchor, &best) : CLAST_OK;
+	return found ? keep(b, anchor, elementwise, &best) : CLAST_OK;
 }
 
 static clast_status allocate(builder *b)
@@ -279,7 +279,8 @@ static clast_status allocate(builder *b)
 	o->members = bump_array(r, n, sizeof *o->members);
 	o->member_count = bump_array(r, n, sizeof *o->member_count);
 	o->operands = bump_array(r, n, sizeof *o->operands);
-	if (!o->first || !o->tail || !o->fused || !o->members || !o->member_count || !o->operands)
+	o->elementwise = bump_array(r, n, sizeof *o->elementwise);
+	if (!o->elementwise || !o->first || !o->tail || !o->fused || !o->members || !o->member_count || !o->operands)
 		return fail_memory(b->d, 0);
 	memset(o->first, 0xff, n * sizeof *o->first);
 	memset(o->fused, 0xff, n * sizeof *o->fused);

@@ -45,6 +45,7 @@ typedef struct builder {
 	grouping groups;
 	uint32_t *fact_of;      /* by graph value: fact of the block at hand, or NO_ID */
 	uint32_t *variant;      /* by graph value: its first plan value; next_variant chains the others */
+	uint32_t *plan_node;    /* by node */
 	uint32_t *next_variant; /* by plan value */
 	size_t next_capacity;
 	clast_diag *d;
@@ -58,11 +59,16 @@ static clast_status append_id(builder *b, uint32_t **list, size_t *count, size_t
 	return CLAST_OK;
 }
 
-static clast_status add_ref(builder *b, uint32_t id)
+static clast_status add_ref(builder *b, uint32_t id, port need)
 {
 	clast_plan *p = b->p;
+	if (!grow(&p->memory, &p->ports, &p->port_capacity, p->ref_count + 1, sizeof *p->ports))
+		return fail_memory(b->d, 0);
+	p->ports[p->ref_count] = need;
 	return append_id(b, &p->refs, &p->ref_count, &p->ref_capacity, id);
 }
+
+static const port any_view = { PORT_VIEW, false };
 
 static clast_status fact(builder *b, value_id v, uint32_t *out)
 {
@@ -144,9 +150,9 @@ static clast_status operand(builder *b, value_id v, uint32_t o, uint32_t *out)
 	plan_step step = { .kind = STEP_CONVERT, .node = NO_ID, .n_in = 1, .n_out = 1, .refs = (uint32_t)p->ref_count,
 		           .fused = NO_ID };
 	if (!s)
-		s = add_ref(b, from);
+		s = add_ref(b, from, any_view);
 	if (!s)
-		s = add_ref(b, to);
+		s = add_ref(b, to, any_view);
 	return s ? s : add_step(b, step);
 }
 
@@ -197,63 +203,102 @@ static uint32_t view_input_order(builder *b, const node *n)
 	return plan_view_order(b->p, n, from, &to) && to == b->choice.produced[n->out[0]] ? from : 0;
 }
 
+static clast_status add_step_node(builder *b, plan_step *step, node_id id)
+{
+	clast_plan *p = b->p;
+	if (!step->node_count++)
+		step->nodes = (uint32_t)p->step_node_count;
+	return append_id(b, &p->step_nodes, &p->step_node_count, &p->step_node_capacity, b->plan_node[id]);
+}
+
+/* Plan values of a step while it is put together. */
+typedef struct operands {
+	uint32_t *in, *out, fused[FUSED_MAX_OPERANDS];
+} operands;
+
+static clast_status step_inputs(builder *b, const node *n, const node_view *view, node_id tail, const plan_step *step,
+                                operands *x)
+{
+	clast_status s = CLAST_OK;
+	if (step->kind == STEP_VIEW)
+		s = operand(b, n->in[0], view_input_order(b, n), &x->in[0]);
+	else if (step->kind == STEP_NODE)
+		s = anchor_operands(b, n, view, x->in);
+	for (uint32_t i = 0; !s && i < step->n_fused; i++)
+		s = fused_operand(b, b->groups.operands[step->node][i], b->m->nodes[tail].out[0], &x->fused[i]);
+	return s;
+}
+
+/* Outputs: the tail's first, then whatever else the anchor has. */
+static clast_status step_outputs(builder *b, const node *n, node_id tail, const plan_step *step, operands *x)
+{
+	clast_status s = CLAST_OK;
+	bool fresh;
+	for (uint32_t j = 0; !s && j < step->n_out; j++) {
+		const value_id v = j ? n->out[j] : b->m->nodes[tail].out[0];
+		x->out[j] = NO_ID;
+		if (v != NO_ID)
+			s = variant(b, v, b->choice.produced[v], &x->out[j], &fresh);
+	}
+	return s;
+}
+
+static clast_status step_refs(builder *b, const node_view *view, plan_step *step, const operands *x)
+{
+	const bool anchored = step->kind == STEP_NODE;
+	const port same = { PORT_SAME, false };
+	clast_status s = CLAST_OK;
+	step->refs = (uint32_t)b->p->ref_count;
+	for (uint32_t i = 0; !s && i < step->n_in; i++)
+		s = add_ref(b, x->in[i], anchored ? view->ports[i] : any_view);
+	for (uint32_t j = 0; !s && j < step->n_out; j++)
+		s = add_ref(b, x->out[j], anchored ? view->ports[step->n_in + j] : any_view);
+	for (uint32_t i = 0; !s && i < step->n_fused; i++)
+		s = add_ref(b, x->fused[i], same);
+	return s;
+}
+
+/* One step for the node, or for its group, which ends with tail. */
 static clast_status emit(builder *b, node_id id, node_id tail, const node_view *view)
 {
 	clast_plan *p = b->p;
 	const node *n = &b->m->nodes[id];
 	const bool grouped = b->groups.first[id] != NO_ID;
-	const bool elementwise = grouped && p->fused_nodes[b->groups.members[id]] == id &&
-	                         p->fused[b->groups.fused[id]].program.count && view->ports[n->n_in].need == PORT_SAME &&
-	                         b->groups.member_count[id] && !family_at(view->family)->epilogue;
-	plan_step step = { .node = id, .family = view->family, .fused = NO_ID, .nodes = 0 };
-	uint32_t *in = mem_array(&p->memory, (size_t)n->n_in + 1, sizeof *in), operands[FUSED_MAX_OPERANDS];
-	clast_status s = in ? CLAST_OK : fail_memory(b->d, 0);
+	plan_step step = { .kind = STEP_NODE, .node = id, .family = view->family, .n_in = (uint16_t)n->n_in,
+		           .n_out = (uint16_t)n->n_out, .fused = NO_ID };
+	operands x;
+	clast_status s = CLAST_OK;
+	if (n->n_in >= UINT16_MAX || n->n_out >= UINT16_MAX)
+		return node_fail(b->m, id, fail(b->d, CLAST_ERROR_LIMIT, "more than %d operands", UINT16_MAX - 1), b->d);
 	if (is_pure_view(n)) {
 		step.kind = STEP_VIEW;
-		if (!s)
-			s = operand(b, n->in[0], view_input_order(b, n), &in[0]);
-		step.n_in = 1;
-	} else if (elementwise) {
+		step.n_in = step.n_out = 1;
+	} else if (grouped && b->groups.elementwise[id]) {
 		step.kind = STEP_ELTWISE;
-	} else {
-		step.kind = STEP_NODE;
-		step.n_in = (uint16_t)n->n_in;
-		if (!s)
-			s = anchor_operands(b, n, view, in);
+		step.n_in = 0;
+		step.n_out = 1;
 	}
 	if (grouped) {
 		step.fused = b->groups.fused[id];
 		step.n_fused = (uint16_t)p->fused[step.fused].operand_count;
-		step.nodes = b->groups.members[id];
-		step.node_count = b->groups.member_count[id];
-		for (uint32_t i = 0; !s && i < step.n_fused; i++)
-			s = fused_operand(b, b->groups.operands[id][i], b->m->nodes[tail].out[0], &operands[i]);
 	}
-	/* Outputs: the tail's first, then whatever else the anchor has. */
-	const uint32_t outs = step.kind == STEP_NODE ? n->n_out : 1;
-	step.n_out = (uint16_t)outs;
-	uint32_t out[64], *many = outs > 64 ? mem_array(&p->memory, outs, sizeof *many) : NULL, *o = many ? many : out;
-	bool fresh;
-	if (outs > 64 && !many)
+	for (uint32_t i = 0; !s && grouped && i < b->groups.member_count[id]; i++)
+		s = add_step_node(b, &step, b->groups.members[id][i]);
+	if (!grouped)
+		s = add_step_node(b, &step, id);
+	const size_t count = (size_t)step.n_in + step.n_out;
+	x.in = mem_array(&p->memory, count, sizeof *x.in);
+	x.out = x.in ? x.in + step.n_in : NULL;
+	if (!s && !x.in)
 		s = fail_memory(b->d, 0);
-	for (uint32_t j = 0; !s && j < outs; j++) {
-		const value_id v = j ? n->out[j] : b->m->nodes[tail].out[0];
-		o[j] = NO_ID;
-		if (v != NO_ID)
-			s = variant(b, v, b->choice.produced[v], &o[j], &fresh);
-	}
-	step.refs = (uint32_t)p->ref_count;
-	for (uint32_t i = 0; !s && i < step.n_in; i++)
-		s = add_ref(b, in[i]);
-	for (uint32_t j = 0; !s && j < outs; j++)
-		s = add_ref(b, o[j]);
-	for (uint32_t i = 0; !s && i < step.n_fused; i++)
-		s = add_ref(b, operands[i]);
 	if (!s)
-		s = add_step(b, step);
-	mem_free(&p->memory, many, outs * sizeof *many);
-	mem_free(&p->memory, in, ((size_t)n->n_in + 1) * sizeof *in);
-	return s;
+		s = step_inputs(b, n, view, tail, &step, &x);
+	if (!s)
+		s = step_outputs(b, n, tail, &step, &x);
+	if (!s)
+		s = step_refs(b, view, &step, &x);
+	mem_free(&p->memory, x.in, count * sizeof *x.in);
+	return s ? s : add_step(b, step);
 }
 
 static clast_status list_nodes(builder *b)
@@ -266,6 +311,7 @@ static clast_status list_nodes(builder *b)
 		const node *n = &b->m->nodes[g->nodes[i]];
 		if (!grow(&p->memory, &p->nodes, &p->node_capacity, p->node_count + 1, sizeof *p->nodes))
 			return fail_memory(b->d, 0);
+		b->plan_node[g->nodes[i]] = (uint32_t)p->node_count;
 		p->nodes[p->node_count++] = (plan_node){ g->nodes[i], (uint32_t)p->fact_ref_count };
 		for (uint32_t j = 0; !s && j < n->n_in + n->n_out; j++) {
 			uint32_t f;
@@ -318,7 +364,7 @@ static clast_status list_variants(builder *b, size_t n, const value_id *values, 
 	*offset = (uint32_t)p->ref_count;
 	*count = (uint32_t)n;
 	for (size_t i = 0; !s && i < n; i++)
-		s = add_ref(b, ids[i]);
+		s = add_ref(b, ids[i], any_view);
 	mem_free(&p->memory, ids, (n + 1) * sizeof *ids);
 	return s;
 }
@@ -354,6 +400,8 @@ static clast_status build_block(builder *b)
 	if (!s)
 		s = view_nodes(b);
 	if (!s)
+		s = list_nodes(b);
+	if (!s)
 		s = choose_orders(p, b->g, b->views, &b->choice, b->d);
 	if (!s)
 		s = group_nodes(p, b->g, b->views, &b->choice, &b->groups, b->d);
@@ -372,7 +420,7 @@ static clast_status build_block(builder *b)
 	if (!s)
 		s = list_variants(b, g->output_count, g->outputs, orders, &k->outputs, &k->output_count);
 	mem_free(&p->memory, orders, (g->output_count + 1) * sizeof *orders);
-	return s ? s : list_nodes(b);
+	return s;
 }
 
 /* Outer blocks before inner ones: a capture's order is that of its producer. */
@@ -398,9 +446,10 @@ static clast_status build(clast_plan *p, clast_diag *d)
 	b.fact_of = mem_array(&p->memory, values, sizeof *b.fact_of);
 	b.variant = mem_array(&p->memory, values, sizeof *b.variant);
 	b.views = mem_calloc(&p->memory, nodes * sizeof *b.views);
+	b.plan_node = mem_calloc(&p->memory, nodes * sizeof *b.plan_node);
 	p->block_count = m->graph_count;
 	p->blocks = bump_array(&p->region, m->graph_count, sizeof *p->blocks);
-	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && p->blocks ? CLAST_OK : fail_memory(d, 0);
+	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && b.plan_node && p->blocks ? CLAST_OK : fail_memory(d, 0);
 	const order row_major = { 0 };
 	if (!s && !grow(&p->memory, &p->orders, &p->order_capacity, 1, sizeof *p->orders))
 		s = fail_memory(d, 0);
@@ -413,6 +462,7 @@ static clast_status build(clast_plan *p, clast_diag *d)
 	mem_free(&p->memory, b.fact_of, values * sizeof *b.fact_of);
 	mem_free(&p->memory, b.variant, values * sizeof *b.variant);
 	mem_free(&p->memory, b.views, nodes * sizeof *b.views);
+	mem_free(&p->memory, b.plan_node, nodes * sizeof *b.plan_node);
 	mem_free(&p->memory, b.next_variant, b.next_capacity * sizeof *b.next_variant);
 	return s;
 }
@@ -492,7 +542,8 @@ void plan_release(clast_plan *p)
 	mem_free(a, p->refs, p->ref_capacity * sizeof *p->refs);
 	mem_free(a, p->fact_refs, p->fact_ref_capacity * sizeof *p->fact_refs);
 	mem_free(a, p->facts, p->fact_capacity * sizeof *p->facts);
-	mem_free(a, p->fused_nodes, p->fused_node_capacity * sizeof *p->fused_nodes);
+	mem_free(a, p->ports, p->port_capacity * sizeof *p->ports);
+	mem_free(a, p->step_nodes, p->step_node_capacity * sizeof *p->step_nodes);
 	mem_free(a, p->orders, p->order_capacity * sizeof *p->orders);
 	index_set_release(&p->order_set);
 	bump_release(&p->region);

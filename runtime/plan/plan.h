@@ -34,7 +34,7 @@ typedef struct plan_step {
 	uint32_t refs;          /* plan.refs: inputs and outputs of the anchor, then operands of the program: plan values or NO_ID.
 	                           out[0] is what the group leaves */
 	uint32_t fused;         /* plan.fused, or NO_ID */
-	uint32_t nodes, node_count; /* plan.fused_nodes: all nodes of the group in order, for reports */
+	uint32_t nodes, node_count; /* plan.step_nodes: plan nodes of the group in order; none for conversions */
 } plan_step;
 
 typedef struct plan_node {
@@ -72,13 +72,14 @@ struct clast_plan {
 	plan_node *nodes;
 	fused *fused;
 	uint32_t *refs, *fact_refs;
+	port *ports;            /* parallel to refs: what the step needs of that operand */
 	value_id *facts;
-	node_id *fused_nodes;
+	uint32_t *step_nodes;
 	order *orders;          /* orders[0] is row-major */
 	size_t block_count, value_count, step_count, node_count, fused_count, ref_count, fact_ref_count, fact_count,
-		fused_node_count, order_count;
+		step_node_count, order_count;
 	size_t value_capacity, step_capacity, node_capacity, fused_capacity, ref_capacity, fact_ref_capacity, fact_capacity,
-		fused_node_capacity, order_capacity;
+		step_node_capacity, order_capacity, port_capacity;
 	index_set order_set;
 
 	pthread_mutex_t lock;   /* of the pool of packed weights */
@@ -120,7 +121,9 @@ typedef struct grouping {
 	node_id *first;         /* by node: anchor of its group, NO_ID if not grouped */
 	node_id *tail;          /* by anchor: last node of the group */
 	uint32_t *fused;        /* by anchor: index into plan.fused */
-	uint32_t *members, *member_count; /* by anchor: plan.fused_nodes */
+	node_id **members;      /* by anchor */
+	uint32_t *member_count;
+	bool *elementwise;      /* by anchor: the anchor itself is part of the program */
 	value_id **operands;    /* by anchor: graph values of the program's operands */
 } grouping;
 clast_status group_nodes(clast_plan *p, graph_id g, const node_view *views, const order_choice *choice, grouping *out,

@@ -51,11 +51,11 @@ static clast_status pack_new(clast_plan *p, const wanted *w, const weights_sourc
 	return CLAST_OK;
 }
 
-clast_status plan_weight(clast_plan *p, packing_id packing, const weights_shape *shape, const weights_source *source,
+clast_status plan_weight(clast_plan *p, packing_id how, const weights_shape *form, const weights_source *source,
                          const void *key, size_t key_bytes, const void **packed, clast_diag *d)
 {
-	const wanted w = { p, packing, shape, key, key_bytes };
-	const uint64_t hash = hash_bytes(key, key_bytes) ^ hash_bytes(shape, sizeof *shape) * 31 ^ (uint64_t)packing;
+	const wanted w = { p, how, form, key, key_bytes };
+	const uint64_t hash = hash_bytes(key, key_bytes) ^ hash_bytes(form, sizeof *form) * 31 ^ (uint64_t)how;
 	clast_status s = CLAST_OK;
 	pthread_mutex_lock(&p->lock);
 	uint32_t index = index_set_find(&p->weight_set, hash, same_weight, &w);
