@@ -328,3 +328,79 @@ void copy_element(const tensor_view *to, int64_t i, const tensor_view *from, int
 		memcpy((char *)to->data + 16 * i, (const char *)from->data + 16 * j, 16);
 	}
 }
+
+/* Factors of the elements in row-major order, outermost first, are dealt out again to the new axes. */
+typedef struct dealer {
+	axis_factor list[VIEW_MAX_FACTORS + CLAST_MAX_RANK];
+	int n;
+} dealer;
+
+static void list_factors(const tensor_view *v, dealer *d)
+{
+	d->n = 0;
+	for (int a = 0; a < v->rank; a++) {
+		if (!v->split[a] && v->dims[a] != 1)
+			d->list[d->n++] = (axis_factor){ v->dims[a], v->strides[a] };
+		for (int i = 0; i < v->split[a]; i++)
+			d->list[d->n++] = v->factors[v->first_factor[a] + i];
+	}
+}
+
+/* Takes the innermost digits that make up `extent`, innermost first; merges those that one stride walks. -1 if they do not. */
+static int deal(dealer *d, int64_t extent, axis_factor *out, int room)
+{
+	int n = 0;
+	while (extent > 1) {
+		if (!d->n)
+			return -1;
+		axis_factor *f = &d->list[d->n - 1], got = *f;
+		if (f->extent <= extent && extent % f->extent == 0) {
+			d->n--;
+		} else if (f->extent > extent && f->extent % extent == 0) {
+			got.extent = extent;
+			f->extent /= extent;
+			f->stride *= extent;
+		} else {
+			return -1;
+		}
+		extent /= got.extent;
+		if (got.extent == 1)
+			continue;
+		if (n && got.stride == out[n - 1].stride * out[n - 1].extent) {
+			out[n - 1].extent *= got.extent;
+		} else {
+			if (n == room)
+				return -1;
+			out[n++] = got;
+		}
+	}
+	return n;
+}
+
+bool view_reshape(tensor_view *v, int rank, const int64_t *dims)
+{
+	if (view_count(v) == 0) {
+		view_dense(v, v->dtype, rank, dims, v->data);
+		return true;
+	}
+	dealer d;
+	tensor_view out;
+	list_factors(v, &d);
+	view_dense(&out, v->dtype, rank, dims, v->data);
+	for (int a = rank - 1; a >= 0; a--) {
+		axis_factor parts[VIEW_MAX_FACTORS];
+		const int n = deal(&d, dims[a], parts, VIEW_MAX_FACTORS);
+		if (n < 0 || out.factor_count + (n > 1 ? n : 0) > VIEW_MAX_FACTORS)
+			return false;
+		if (n == 1)
+			out.strides[a] = parts[0].stride;
+		if (n < 2)
+			continue;
+		out.split[a] = (uint8_t)n;
+		out.first_factor[a] = out.factor_count;
+		for (int i = 0; i < n; i++)
+			out.factors[out.factor_count++] = parts[n - 1 - i];
+	}
+	*v = out;
+	return d.n == 0;
+}

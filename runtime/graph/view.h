@@ -38,6 +38,8 @@ bool view_is_dense(const tensor_view *v);
 bool view_slice(tensor_view *v, int axis, int64_t start, int64_t count, int64_t step);
 /* Axis i of the result is axis perm[i] of v. */
 void view_permute(tensor_view *v, const int *perm);
+/* The same elements in row-major order under other dims of the same count, nothing moved; false if the strides do not allow that. */
+bool view_reshape(tensor_view *v, int rank, const int64_t *dims);
 /* Aligned from the right as ONNX broadcasting does; axes of extent 1 get stride 0. v must be broadcastable to dims. */
 void view_broadcast(tensor_view *v, int rank, const int64_t *dims);
 /* Copies every element, whatever the two orders; same dims and dtype. The plain loop that fast copies are tested with. */

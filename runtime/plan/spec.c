@@ -1,0 +1,643 @@
+#include "spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "checked.h"
+
+bool fact_known(const infer_value *f)
+{
+	if (f->dtype == CLAST_UNDEFINED || f->shape.rank < 0 || f->kind != KIND_TENSOR)
+		return false;
+	for (int a = 0; a < f->shape.rank; a++)
+		if (!dim_is_number(f->shape.dims[a]))
+			return false;
+	return true;
+}
+
+/* ---- Numeric inference ---- */
+
+static clast_status check_result(const specialisation *s, const plan_node *pn, const infer_value *f, clast_diag *d)
+{
+	for (int a = 0; a < f->shape.rank; a++)
+		if (f->shape.dims[a] == DIM_ERROR || (dim_is_number(f->shape.dims[a]) && f->shape.dims[a] < 0))
+			return node_fail(s->plan->model, pn->node,
+			                 fail(d, CLAST_ERROR_MODEL, "axis %d of the output would have an impossible extent", a), d);
+	return CLAST_OK;
+}
+
+static clast_status infer_node(specialisation *s, const plan_node *pn, infer_value *values, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const node *n = &p->model->nodes[pn->node];
+	const uint32_t *facts = p->fact_refs + pn->facts;
+	bool known = true;
+	for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
+		memset(&values[i], 0, sizeof *values);
+		values[i].shape.rank = -1;
+		if (facts[i] == NO_ID)
+			continue;
+		if (i < n->n_in)
+			values[i] = s->facts[facts[i]];
+		values[i].present = true;
+		known &= i >= n->n_in || fact_known(&values[i]);
+	}
+	const infer_in in = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = n->n_in, .n_out = n->n_out,
+		              .in = values, .memory = &s->region };
+	infer_out out = { .out = values + n->n_in };
+	clast_status status = CLAST_OK;
+	if (known && !(n->op->flags & OP_BODIES))
+		status = n->op->infer(&in, &out, d);
+	if (status)
+		return node_fail(p->model, pn->node, status, d);
+	for (uint32_t j = 0; !status && j < n->n_out; j++) {
+		const uint32_t f = facts[n->n_in + j];
+		if (f == NO_ID)
+			continue;
+		infer_value *to = &s->facts[f];
+		const infer_value *from = &out.out[j];
+		status = check_result(s, pn, from, d);
+		if (!to->data) /* a constant stays what it is */
+			*to = *from;
+		to->data = NULL;
+		to->present = true;
+	}
+	return status;
+}
+
+static clast_status infer_plan_node(specialisation *s, const plan_node *pn, clast_diag *d)
+{
+	enum { FEW = 12 };
+	const node *n = &s->plan->model->nodes[pn->node];
+	const size_t count = (size_t)n->n_in + n->n_out;
+	infer_value few[FEW], *many = count > FEW ? mem_array(s->memory, count, sizeof *many) : NULL;
+	if (count > FEW && !many)
+		return fail_memory(d, count * sizeof *many);
+	const clast_status status = infer_node(s, pn, many ? many : few, d);
+	mem_free(s->memory, many, count * sizeof *many);
+	return status;
+}
+
+clast_status spec_infer_step(specialisation *s, const plan_step *step, clast_diag *d)
+{
+	clast_status status = CLAST_OK;
+	for (uint32_t i = 0; !status && i < step->node_count; i++)
+		status = infer_plan_node(s, &s->plan->nodes[s->plan->step_nodes[step->nodes + i]], d);
+	return status;
+}
+
+static void set_facts(specialisation *s, const tensor_view *inputs)
+{
+	const clast_plan *p = s->plan;
+	const plan_block *b = s->block;
+	for (uint32_t f = 0; f < b->fact_count; f++) {
+		infer_value *x = &s->facts[f];
+		const value *v = &p->model->values[p->facts[b->first_fact + f]];
+		x->present = true;
+		x->kind = v->kind;
+		x->shape.rank = -1;
+		if (v->constant) {
+			value_infer(p->model, p->facts[b->first_fact + f], x);
+			x->ints = v->ints;
+		}
+	}
+	for (uint32_t i = 0; i < s->input_count; i++) {
+		const uint32_t pv = p->refs[(i < b->input_count ? b->inputs : b->captures - b->input_count) + i];
+		infer_value *x = &s->facts[p->values[pv].fact];
+		if (p->values[pv].constant)
+			continue;
+		x->dtype = inputs[i].dtype;
+		x->shape.rank = inputs[i].rank;
+		for (int a = 0; a < inputs[i].rank; a++)
+			x->shape.dims[a] = inputs[i].dims[a];
+	}
+}
+
+/* ---- Storage ---- */
+
+static spec_place *place_of(const specialisation *s, uint32_t pv)
+{
+	return &s->places[pv - s->block->first_value];
+}
+
+static const infer_value *fact_of(const specialisation *s, uint32_t pv)
+{
+	return &s->facts[s->plan->values[pv].fact];
+}
+
+static clast_status new_buffer(specialisation *s, size_t bytes, uint32_t step, uint32_t *base, clast_diag *d)
+{
+	if (!grow(s->memory, &s->buffers, &s->buffer_capacity, s->buffer_count + 1, sizeof *s->buffers))
+		return fail_memory(d, 0);
+	s->buffers[s->buffer_count] = (spec_buffer){ .bytes = bytes, .first = step, .last = step };
+	*base = s->input_count + (uint32_t)s->buffer_count++;
+	return CLAST_OK;
+}
+
+static void touch(specialisation *s, uint32_t base, uint32_t step)
+{
+	if (base >= BASE_ABSOLUTE || base < s->input_count)
+		return;
+	spec_buffer *b = &s->buffers[base - s->input_count];
+	if (step > b->last)
+		b->last = step;
+	if (step < b->first)
+		b->first = step;
+}
+
+/* The dense view of a value in its order. */
+static bool dense_view(const specialisation *s, uint32_t pv, tensor_view *v)
+{
+	const clast_plan *p = s->plan;
+	const plan_value *x = &p->values[pv];
+	const infer_value *f = fact_of(s, pv);
+	int64_t dims[CLAST_MAX_RANK];
+	for (int a = 0; a < f->shape.rank; a++)
+		dims[a] = f->shape.dims[a];
+	if (!x->whole) {
+		order o = p->orders[x->order];
+		for (int i = 0; i < o.n; i++)
+			if (!dim_is_number(o.factors[i].stride) || !dim_is_number(o.factors[i].extent))
+				return false;
+		return order_view(&o, f->dtype, f->shape.rank, dims, NULL, v);
+	}
+	view_dense(v, f->dtype, f->shape.rank, dims, NULL);
+	int64_t stride = 1;
+	for (int i = f->shape.rank - 1; i >= 0; i--) {
+		const int a = x->order ? x->perm[i] : i;
+		v->strides[a] = stride;
+		stride *= dims[a] > 0 ? dims[a] : 1;
+	}
+	return true;
+}
+
+/* New storage in the arena for an output. */
+static clast_status allocate(specialisation *s, uint32_t pv, uint32_t step, clast_diag *d)
+{
+	spec_place *x = place_of(s, pv);
+	size_t bytes;
+	if (!dense_view(s, pv, &x->view))
+		return fail(d, CLAST_ERROR_UNSUPPORTED, "a value's order depends on an extent that is not known");
+	if (!tensor_bytes(x->view.dtype, (size_t)x->view.rank, x->view.dims, &bytes))
+		return fail(d, CLAST_ERROR_LIMIT, "the size of value %s overflows",
+		            quote(s->plan->model->values[s->plan->facts[s->block->first_fact + s->plan->values[pv].fact]].name).text);
+	const clast_status status = new_buffer(s, bytes, step, &x->base, d);
+	x->view.data = NULL;
+	x->known = !status;
+	return status;
+}
+
+/* ---- Lowering host: records calls ---- */
+
+typedef struct recorder {
+	specialisation *s;
+	uint32_t step;
+	const plan_step *plan_step;
+	spec_place *in, *out, *fused;   /* of the step's operands */
+	uint32_t temps[16], temp_count;
+	void *tables[32];
+	uint32_t table_count;
+	const void *weights[8];
+	uint32_t weight_count;
+} recorder;
+
+static clast_status record_arg(recorder *r, const lower_arg *a, spec_arg *out)
+{
+	const spec_place *p = NULL;
+	*out = (spec_arg){ BASE_NONE, 0 };
+	switch (a->kind) {
+	case ARG_NONE:
+		return CLAST_OK;
+	case ARG_IN:
+		p = &r->in[a->index];
+		break;
+	case ARG_OUT:
+		p = &r->out[a->index];
+		break;
+	case ARG_FUSED:
+		p = &r->fused[a->index];
+		break;
+	case ARG_WEIGHT:
+		*out = (spec_arg){ BASE_ABSOLUTE, (ptrdiff_t)r->weights[a->index] + a->offset_bytes };
+		return CLAST_OK;
+	case ARG_TABLE:
+		*out = (spec_arg){ BASE_ABSOLUTE, (ptrdiff_t)r->tables[a->index] + a->offset_bytes };
+		return CLAST_OK;
+	case ARG_TEMP:
+		*out = (spec_arg){ r->temps[a->index], a->offset_bytes };
+		return CLAST_OK;
+	}
+	*out = (spec_arg){ p->base, (ptrdiff_t)p->view.data + a->offset_bytes };
+	return CLAST_OK;
+}
+
+static clast_status record_emit(lowering *l, kernel_id id, const void *params, size_t n, const lower_arg *args, bool beside)
+{
+	recorder *r = l->context;
+	specialisation *s = r->s;
+	const kernel *k = cpu_kernels_get()->kernel[id];
+	if (!k || (k->supports && !k->supports(params)))
+		return CLAST_ERROR_UNSUPPORTED;
+	void *copy = bump_alloc(&s->region, k->params_bytes);
+	if (!copy || !grow(s->memory, &s->calls, &s->call_capacity, s->call_count + 1, sizeof *s->calls) ||
+	    !grow(s->memory, &s->args, &s->arg_capacity, s->arg_count + n, sizeof *s->args))
+		return fail_memory(l->diag, 0);
+	memcpy(copy, params, k->params_bytes);
+	spec_call *c = &s->calls[s->call_count];
+	*c = (spec_call){ k, copy, (uint32_t)s->arg_count, (uint32_t)n, k->tasks(copy), beside };
+	for (size_t i = 0; i < n; i++) {
+		const clast_status status = record_arg(r, &args[i], &s->args[s->arg_count++]);
+		if (status)
+			return status;
+	}
+	const size_t scratch = k->scratch_bytes ? k->scratch_bytes(copy) : 0;
+	if (scratch > s->scratch_bytes)
+		s->scratch_bytes = scratch;
+	s->call_count++;
+	return CLAST_OK;
+}
+
+static clast_status record_weight(lowering *l, packing_id how, const weights_shape *form, const weights_source *source,
+                                  const void *key, size_t key_bytes, uint32_t *index)
+{
+	recorder *r = l->context;
+	if (r->weight_count == sizeof r->weights / sizeof *r->weights)
+		return CLAST_ERROR_UNSUPPORTED;
+	*index = r->weight_count;
+	return plan_weight(r->s->plan, how, form, source, key, key_bytes, &r->weights[r->weight_count++], l->diag);
+}
+
+static clast_status record_table(lowering *l, size_t bytes, void **data, uint32_t *index)
+{
+	recorder *r = l->context;
+	if (r->table_count == sizeof r->tables / sizeof *r->tables)
+		return CLAST_ERROR_UNSUPPORTED;
+	*data = bump_alloc(&r->s->region, bytes);
+	r->tables[r->table_count] = *data;
+	*index = r->table_count++;
+	return *data ? CLAST_OK : fail_memory(l->diag, bytes);
+}
+
+static clast_status record_temp(lowering *l, size_t bytes, uint32_t *index)
+{
+	recorder *r = l->context;
+	if (r->temp_count == sizeof r->temps / sizeof *r->temps)
+		return CLAST_ERROR_UNSUPPORTED;
+	*index = r->temp_count;
+	return new_buffer(r->s, bytes, r->step, &r->temps[r->temp_count++], l->diag);
+}
+
+static const struct lowering_host recording = { record_emit, record_weight, record_table, record_temp };
+
+/* ---- One step ---- */
+
+static int innermost(const tensor_view *v)
+{
+	int best = -1;
+	for (int a = 0; a < v->rank; a++)
+		if (v->dims[a] != 1 && (best < 0 || llabs(v->strides[a]) < llabs(v->strides[best])))
+			best = a;
+	return best;
+}
+
+/* Whether storage as it is serves the port. The order was seen to when planning; strides are known only now. */
+static bool serves(const tensor_view *v, port need)
+{
+	if (need.need == PORT_ABSENT || need.need == PORT_VIEW)
+		return true;
+	for (int a = 0; a < v->rank; a++)
+		if (v->split[a] && need.need != PORT_SAME)
+			return false;
+	const int axis = need.need == PORT_LAST ? 1 : need.need == PORT_FIRST || need.need == PORT_ROWS ? v->rank - 1 : innermost(v);
+	return !need.unit || axis < 0 || axis >= v->rank || v->dims[axis] == 1 || (!v->split[axis] && v->strides[axis] == 1);
+}
+
+static clast_status lower_one(recorder *r, lowering *l, const kernel_family *family, clast_diag *d)
+{
+	specialisation *s = r->s;
+	const size_t calls = s->call_count, args = s->arg_count;
+	const clast_status status = family ? family->lower(l) : l->fused ? lower_eltwise(l) : lower_copy(l);
+	if (status == CLAST_ERROR_UNSUPPORTED) { /* take back what was recorded */
+		s->call_count = calls;
+		s->arg_count = args;
+		r->temp_count = r->table_count = r->weight_count = 0;
+	}
+	(void)d;
+	return status;
+}
+
+/* A dense row-major or dense in-order copy of an operand whose storage does not serve; lives during the step. */
+static clast_status densify(recorder *r, spec_place *x, uint32_t pv, clast_diag *d)
+{
+	specialisation *s = r->s;
+	spec_place from = *x, to = { .known = true };
+	size_t bytes;
+	if (!dense_view(s, pv, &to.view) || !tensor_bytes(to.view.dtype, (size_t)to.view.rank, to.view.dims, &bytes))
+		return CLAST_ERROR_UNSUPPORTED;
+	clast_status status = new_buffer(s, bytes, r->step, &to.base, d);
+	recorder copy = { .s = s, .step = r->step, .in = &from, .out = &to };
+	lowering l = { .m = s->plan->model, .n_in = 1, .n_out = 1, .in_view = &from.view, .out_view = &to.view, .host = &recording,
+		       .context = &copy, .memory = &s->region, .diag = d };
+	if (!status)
+		status = lower_copy(&l);
+	s->copy_bytes += bytes;
+	*x = to;
+	return status;
+}
+
+typedef struct frame {
+	spec_place *places;       /* copies: in, out, fused */
+	tensor_view *views;
+	infer_value *facts;       /* of the inputs */
+	size_t count;
+} frame;
+
+static clast_status load_frame(specialisation *s, const plan_step *step, frame *f, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	f->count = (size_t)step->n_in + step->n_out + step->n_fused;
+	f->places = mem_calloc(s->memory, f->count * sizeof *f->places + 1);
+	f->views = mem_calloc(s->memory, f->count * sizeof *f->views + 1);
+	f->facts = mem_calloc(s->memory, step->n_in * sizeof *f->facts + 1);
+	if (!f->places || !f->views || !f->facts)
+		return fail_memory(d, 0);
+	for (size_t i = 0; i < f->count; i++) {
+		const uint32_t pv = p->refs[step->refs + i];
+		if (pv == NO_ID)
+			continue;
+		f->places[i] = *place_of(s, pv);
+		if (i < step->n_in)
+			f->facts[i] = *fact_of(s, pv);
+	}
+	return CLAST_OK;
+}
+
+static void free_frame(specialisation *s, const plan_step *step, frame *f)
+{
+	mem_free(s->memory, f->places, f->count * sizeof *f->places + 1);
+	mem_free(s->memory, f->views, f->count * sizeof *f->views + 1);
+	mem_free(s->memory, f->facts, step->n_in * sizeof *f->facts + 1);
+}
+
+/* Kernel calls for a step whose operands have places. CLAST_ERROR_UNSUPPORTED: the reference has to do it. */
+static clast_status record_step(specialisation *s, const plan_step *step, uint32_t index, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	frame f = { 0 };
+	clast_status status = load_frame(s, step, &f, d);
+	if (status)
+		goto done;
+	recorder r = { .s = s, .step = index, .plan_step = step, .in = f.places, .out = f.places + step->n_in,
+		       .fused = f.places + step->n_in + step->n_out };
+	for (size_t i = 0; i < f.count && !status; i++) {
+		const uint32_t pv = p->refs[step->refs + i];
+		if (pv == NO_ID)
+			continue;
+		const bool output = i >= step->n_in && i < (size_t)step->n_in + step->n_out;
+		if (!output && !serves(&f.places[i].view, p->ports[step->refs + i]))
+			status = densify(&r, &f.places[i], pv, d);
+		f.views[i] = f.places[i].view;
+	}
+	if (status)
+		goto done;
+	tensor_view *fused_views = f.views + step->n_in + step->n_out;
+	const tensor_view *out = f.views + step->n_in;
+	for (uint32_t i = 0; i < step->n_fused; i++)
+		view_broadcast(&fused_views[i], out->rank, out->dims);
+	lowering l = { .m = p->model,
+		       .n = step->kind == STEP_NODE ? &p->model->nodes[step->node] : NULL,
+		       .n_in = step->n_in,
+		       .n_out = step->n_out,
+		       .in = f.facts,
+		       .in_view = f.views,
+		       .out_view = out,
+		       .fused = step->fused == NO_ID ? NULL : &p->fused[step->fused],
+		       .fused_view = fused_views,
+		       .host = &recording,
+		       .context = &r,
+		       .memory = &s->region,
+		       .diag = d };
+	status = lower_one(&r, &l, step->kind == STEP_NODE ? family_at(step->family) : NULL, d);
+done:
+	free_frame(s, step, &f);
+	return status;
+}
+
+/* ---- Views ---- */
+
+/* The view of output 0 within input 0; false where it has to be a copy. */
+static bool follow_view(specialisation *s, const plan_step *step, const tensor_view *in, tensor_view *out)
+{
+	const clast_plan *p = s->plan;
+	const node *n = &p->model->nodes[step->node];
+	const infer_value *to = fact_of(s, step_out(p, step)[0]);
+	const infer_value *from = fact_of(s, step_in(p, step)[0]);
+	view_step steps[MAX_VIEW_STEPS];
+	const infer_in query = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = from,
+		                 .memory = &s->region };
+	const int count = n->op->views(&query, to, steps);
+	*out = *in;
+	for (int i = 0; i < count; i++) {
+		if (steps[i].permute) {
+			view_permute(out, steps[i].perm);
+			continue;
+		}
+		int64_t dims[CLAST_MAX_RANK];
+		for (int a = 0; a < steps[i].shape.rank; a++)
+			dims[a] = steps[i].shape.dims[a];
+		if (!view_reshape(out, steps[i].shape.rank, dims))
+			return false;
+	}
+	if (count < 0 || out->rank != to->shape.rank)
+		return false;
+	for (int a = 0; a < out->rank; a++)
+		if (out->dims[a] != to->shape.dims[a])
+			return false;
+	return true;
+}
+
+static clast_status place_view(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const uint32_t from = step_in(p, step)[0], to = step_out(p, step)[0];
+	spec_place *x = place_of(s, from), *y = place_of(s, to);
+	out->mode = MODE_NOTHING;
+	tensor_view v;
+	if (follow_view(s, step, &x->view, &v)) {
+		y->base = x->base;
+		y->view = v;
+		y->known = true;
+		touch(s, y->base, index);
+		return CLAST_OK;
+	}
+	/* The reference copies. */
+	const clast_status status = allocate(s, to, index, d);
+	s->copy_bytes += (size_t)view_count(&y->view) * clast_dtype_bytes(y->view.dtype);
+	out->mode = MODE_REFERENCE;
+	return status;
+}
+
+/* ---- The whole ---- */
+
+static bool step_known(const specialisation *s, const plan_step *step)
+{
+	const clast_plan *p = s->plan;
+	if (step->node != NO_ID && p->model->nodes[step->node].op->flags & (OP_BODIES | OP_DATA_SHAPED))
+		return false;
+	for (uint32_t i = 0; i < (uint32_t)step->n_in + step->n_out + step->n_fused; i++)
+		if (p->refs[step->refs + i] != NO_ID && !fact_known(fact_of(s, p->refs[step->refs + i])))
+			return false;
+	for (uint32_t i = 0; i < step->n_in; i++)
+		if (p->refs[step->refs + i] != NO_ID && !place_of(s, p->refs[step->refs + i])->known)
+			return false;
+	for (uint32_t i = 0; i < step->n_fused; i++)
+		if (!place_of(s, step_fused(p, step)[i])->known)
+			return false;
+	return true;
+}
+
+/* Every operand's storage is needed at least until this step. */
+static void touch_operands(specialisation *s, const plan_step *step, uint32_t index)
+{
+	const clast_plan *p = s->plan;
+	for (uint32_t i = 0; i < (uint32_t)step->n_in + step->n_out + step->n_fused; i++) {
+		const uint32_t pv = p->refs[step->refs + i];
+		if (pv != NO_ID && place_of(s, pv)->known)
+			touch(s, place_of(s, pv)->base, index);
+	}
+}
+
+clast_status spec_place_outputs(specialisation *s, const plan_step *step, uint32_t index, clast_diag *d)
+{
+	clast_status status = CLAST_OK;
+	for (uint32_t j = 0; !status && j < step->n_out; j++) {
+		const uint32_t pv = step_out(s->plan, step)[j];
+		if (pv != NO_ID && !place_of(s, pv)->known && fact_known(fact_of(s, pv)))
+			status = allocate(s, pv, index, d);
+	}
+	return status;
+}
+
+clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+{
+	*out = (spec_step){ .mode = MODE_REFERENCE, .first_call = (uint32_t)s->call_count };
+	clast_status status;
+	if (step->kind == STEP_VIEW) {
+		status = place_view(s, step, index, out, d);
+		if (status || out->mode == MODE_NOTHING)
+			return status;
+		touch_operands(s, step, index);
+		return CLAST_OK;
+	}
+	status = spec_place_outputs(s, step, index, d);
+	if (status)
+		return status;
+	touch_operands(s, step, index);
+	if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
+		return CLAST_OK;
+	status = record_step(s, step, index, d);
+	if (status == CLAST_ERROR_UNSUPPORTED && step->kind != STEP_ELTWISE && step->fused == NO_ID)
+		return CLAST_OK; /* the reference does it */
+	if (!status) {
+		out->mode = MODE_CALLS;
+		out->call_count = (uint32_t)(s->call_count - out->first_call);
+	} else if (status == CLAST_ERROR_UNSUPPORTED) {
+		status = node_fail(s->plan->model, step->node, fail(d, status, "no kernel takes these shapes"), d);
+	}
+	return status;
+}
+
+static void place_inputs(specialisation *s, const tensor_view *inputs)
+{
+	const clast_plan *p = s->plan;
+	const plan_block *b = s->block;
+	for (uint32_t i = 0; i < b->value_count; i++) {
+		const uint32_t pv = b->first_value + i;
+		const infer_value *f = fact_of(s, pv);
+		if (!p->values[pv].constant)
+			continue;
+		s->places[i] = (spec_place){ true, BASE_ABSOLUTE, *f->data };
+	}
+	for (uint32_t i = 0; i < s->input_count; i++) {
+		const uint32_t pv = p->refs[(i < b->input_count ? b->inputs : b->captures - b->input_count) + i];
+		spec_place *x = place_of(s, pv);
+		if (p->values[pv].constant)
+			continue;
+		*x = (spec_place){ true, i, inputs[i] };
+		x->view.data = NULL;
+	}
+}
+
+/* Outputs are read after the last step. */
+static void keep_outputs(specialisation *s)
+{
+	const clast_plan *p = s->plan;
+	for (uint32_t i = 0; i < s->block->output_count; i++) {
+		const spec_place *x = place_of(s, p->refs[s->block->outputs + i]);
+		if (x->known)
+			touch(s, x->base, s->block->step_count);
+	}
+}
+
+static clast_status build(specialisation *s, const tensor_view *inputs, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const plan_block *b = s->block;
+	clast_status status = CLAST_OK;
+	set_facts(s, inputs);
+	for (uint32_t i = 0; !status && i < b->node_count; i++)
+		status = infer_plan_node(s, &p->nodes[b->first_node + i], d);
+	place_inputs(s, inputs);
+	for (uint32_t i = 0; !status && i < b->step_count; i++) {
+		const plan_step *step = &p->steps[b->first_step + i];
+		if (step_known(s, step)) {
+			status = spec_step_create(s, step, i, &s->steps[i], d);
+		} else {
+			s->steps[i].mode = MODE_LATE;
+			s->late_steps++;
+			touch_operands(s, step, i);
+		}
+	}
+	if (status)
+		return status;
+	keep_outputs(s);
+	return arena_plan(s, d);
+}
+
+clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *inputs, mem *memory, bool keep,
+                         specialisation **out, clast_diag *d)
+{
+	*out = NULL;
+	specialisation *s = mem_calloc(memory, sizeof *s);
+	if (!s)
+		return fail_memory(d, sizeof *s);
+	const plan_block *b = &p->blocks[block];
+	s->plan = p;
+	s->block = b;
+	s->memory = memory;
+	s->keep = keep;
+	s->input_count = b->input_count + b->capture_count;
+	bump_init(&s->region, memory);
+	s->facts = bump_array(&s->region, (size_t)b->fact_count + 1, sizeof *s->facts);
+	s->places = bump_array(&s->region, (size_t)b->value_count + 1, sizeof *s->places);
+	s->steps = bump_array(&s->region, (size_t)b->step_count + 1, sizeof *s->steps);
+	clast_status status = s->facts && s->places && s->steps ? build(s, inputs, d) : fail_memory(d, 0);
+	if (status)
+		spec_free(&s);
+	*out = s;
+	return status;
+}
+
+void spec_free(specialisation **handle)
+{
+	specialisation *s = *handle;
+	*handle = NULL;
+	if (!s)
+		return;
+	mem *a = s->memory;
+	mem_free(a, s->calls, s->call_capacity * sizeof *s->calls);
+	mem_free(a, s->args, s->arg_capacity * sizeof *s->args);
+	mem_free(a, s->buffers, s->buffer_capacity * sizeof *s->buffers);
+	bump_release(&s->region);
+	mem_free(a, s, sizeof *s);
+}
