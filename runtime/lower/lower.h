@@ -132,5 +132,7 @@ int lower_concat_axis(const node *n, int rank);
 clast_status lower_eltwise(lowering *l);
 /* Copy of in_view[0] to out_view[0], any strides, any dtype. */
 clast_status lower_copy(lowering *l);
+/* The copy kernel's parameters for two views of the same dims, split axes taken apart; false if that gives too many axes. */
+bool lower_copy_params(const tensor_view *to, const tensor_view *from, copy_params *c);
 
 #endif

@@ -258,6 +258,29 @@ static clast_status step_refs(builder *b, const node_view *view, plan_step *step
 	return s;
 }
 
+/* What the bodies read of this block, in the order in which they list it. */
+static clast_status step_captures(builder *b, const node *n, plan_step *step)
+{
+	clast_status s = CLAST_OK;
+	size_t total = 0;
+	for (uint32_t j = 0; j < n->n_bodies; j++)
+		total += b->m->graphs[n->bodies[j]].capture_count;
+	uint32_t *ids = mem_array(&b->p->memory, total + 1, sizeof *ids);
+	if (!ids)
+		return fail_memory(b->d, 0);
+	for (uint32_t j = 0, k = 0; j < n->n_bodies; j++) {
+		const graph *g = &b->m->graphs[n->bodies[j]];
+		for (size_t i = 0; !s && i < g->capture_count; i++, k++)
+			s = operand(b, g->captures[i], b->choice.produced[g->captures[i]], &ids[k]);
+	}
+	step->captures = (uint32_t)b->p->ref_count;
+	step->capture_count = (uint32_t)total;
+	for (size_t i = 0; !s && i < total; i++)
+		s = add_ref(b, ids[i], any_view);
+	mem_free(&b->p->memory, ids, (total + 1) * sizeof *ids);
+	return s;
+}
+
 /* One step for the node, or for its group, which ends with tail. */
 static clast_status emit(builder *b, node_id id, node_id tail, const node_view *view)
 {
@@ -293,6 +316,8 @@ static clast_status emit(builder *b, node_id id, node_id tail, const node_view *
 		s = fail_memory(b->d, 0);
 	if (!s)
 		s = step_inputs(b, n, view, tail, &step, &x);
+	if (!s && n->n_bodies)
+		s = step_captures(b, n, &step);
 	if (!s)
 		s = step_outputs(b, n, tail, &step, &x);
 	if (!s)

@@ -34,6 +34,7 @@ typedef struct plan_step {
 	uint32_t refs;          /* plan.refs: inputs and outputs of the anchor, then operands of the program: plan values or NO_ID.
 	                           out[0] is what the group leaves */
 	uint32_t fused;         /* plan.fused, or NO_ID */
+	uint32_t captures, capture_count; /* plan.refs: what the bodies of a control-flow node capture, body after body */
 	uint32_t nodes, node_count; /* plan.step_nodes: plan nodes of the group in order; none for conversions */
 } plan_step;
 

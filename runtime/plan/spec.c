@@ -505,6 +505,9 @@ static void touch_operands(specialisation *s, const plan_step *step, uint32_t in
 		if (pv != NO_ID && place_of(s, pv)->known)
 			touch(s, place_of(s, pv)->base, index);
 	}
+	for (uint32_t i = 0; i < step->capture_count; i++)
+		if (place_of(s, p->refs[step->captures + i])->known)
+			touch(s, place_of(s, p->refs[step->captures + i])->base, index);
 }
 
 clast_status spec_place_outputs(specialisation *s, const plan_step *step, uint32_t index, clast_diag *d)

@@ -1,0 +1,56 @@
+/* A session: runs a plan. Specialisations for the last few input shapes are kept, each with its arena. */
+#ifndef CLAST_EXEC_SESSION_H
+#define CLAST_EXEC_SESSION_H
+
+#include "spec.h"
+#include "tensor.h"
+#include "thread_pool.h"
+
+#define SESSION_CACHE 16 /* specialisations kept, all blocks together */
+
+struct clast_pool {
+	mem memory;
+	thread_pool *threads;
+};
+
+typedef struct cached {
+	specialisation *spec;
+	tensor_view *key;       /* views of the inputs, data NULL */
+	size_t key_count;
+	void *arena;
+	size_t arena_bytes;
+	uint64_t used;          /* time of the last use */
+	bool busy;
+} cached;
+
+struct clast_session {
+	clast_plan *plan;
+	mem memory;
+	clast_session_options options;
+	clast_limits limits;
+	clast_pool *pool;       /* the caller's or own_pool */
+	clast_pool *own_pool;
+	cached cache[SESSION_CACHE];
+	uint64_t clock;
+	void *scratch;          /* of all workers */
+	size_t scratch_bytes;   /* of one */
+	struct run *last;       /* the last run of the main block: its late values live until the next */
+	clast_tensor **outputs;
+	void **copies;          /* dense copies of outputs that strides cannot describe */
+	size_t *copy_bytes;
+	tensor_view *staged;    /* inputs that had to be brought into the plan's order */
+	size_t *staged_bytes;
+};
+
+/* Runs a block on views with addresses. Outputs are views that stay valid until block_done. */
+typedef struct run run;
+clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inputs, run **out, clast_diag *d);
+tensor_view block_output(const run *r, uint32_t index);
+void block_done(run **r);
+
+/* The specialisation for these inputs, made if it is not cached. */
+clast_status session_specialise(clast_session *s, uint32_t block, const tensor_view *inputs, cached **out, clast_diag *d);
+/* Copies a view by the copy kernel where it can, else element by element. */
+void fast_copy(const tensor_view *to, const tensor_view *from);
+
+#endif
