@@ -110,8 +110,9 @@ uint16_t family_find(const lower_node *x, port *ports);
  * program. */
 bool fuse_accepts(const lower_node *x);
 /* Appends the node to a program. sources[i] says where input i comes from: a register (0..7) or operand number + 16; 255 is a
- * constant of one element, which becomes immediate (x->in[i].data). dst is the register for the result; the last register
- * (PROGRAM_REGISTERS - 1) is free for use on the way. False if the program is full. */
+ * constant of one element, which becomes immediate (x->in[i].data). dst is the register for the result, which may be that of a source.
+ * Registers from FUSE_TEMP on hold nothing between nodes. False if the program is full. */
+#define FUSE_TEMP (PROGRAM_REGISTERS - 2)
 bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst);
 /* Turns l->fused with its operands (views broadcast to the output's dims) into the epilogue of a kernel whose output axes are
  * axes[0..n) of the logical output (-1: an axis of extent 1), channels last. Recognises residual add and clamps. args receives the

@@ -4,12 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "clip_attrs.h"
 #include "elementwise.h"
-
-typedef struct attrs {
-	float min, max;
-	int_list unused;
-} attrs;
 
 /* The bounds are 2^24 or less where followed: extents. */
 static dim element(const infer_in *in, size_t n, const dim *x)
@@ -75,7 +71,7 @@ static double bound(const call *c, size_t i, double attribute)
 
 static clast_status reference(call *c)
 {
-	const attrs *a = c->attrs;
+	const clip_attrs *a = c->attrs;
 	const tensor_view *x = c->in[0], *y = c->out[0];
 	if (!dtype_is_float(x->dtype))
 		return reference_int(c);
@@ -95,15 +91,15 @@ static clast_status reference(call *c)
 
 static const op_version versions[] = { { 1, DTYPES_FLOAT },      { 6, DTYPES_FLOAT }, { 11, DTYPES_FLOAT }, { 12, DTYPES_REAL },
 	                               { 13, DTYPES_REAL_BF16 }, { 0 } };
-static const attr_spec spec[] = { { "min", ATTR_FLOAT, offsetof(attrs, min), .f = -FLT_MAX, .until = 11 },
-	                          { "max", ATTR_FLOAT, offsetof(attrs, max), .f = FLT_MAX, .until = 11 },
-	                          { "consumed_inputs", ATTR_INTS, offsetof(attrs, unused), .until = 6 },
+static const attr_spec spec[] = { { "min", ATTR_FLOAT, offsetof(clip_attrs, min), .f = -FLT_MAX, .until = 11 },
+	                          { "max", ATTR_FLOAT, offsetof(clip_attrs, max), .f = FLT_MAX, .until = 11 },
+	                          { "consumed_inputs", ATTR_INTS, offsetof(clip_attrs, unused), .until = 6 },
 	                          { 0 } };
 const op op_clip = { .name = "Clip",
 	             .domain = "",
 	             .versions = versions,
 	             .attrs = spec,
-	             .attrs_bytes = sizeof(attrs),
+	             .attrs_bytes = sizeof(clip_attrs),
 	             .min_in = 1,
 	             .max_in = 3,
 	             .min_out = 1,

@@ -1,9 +1,8 @@
 /* ONNX Concat: the inputs one after the other along an axis; all other extents are equal. */
 #include "move.h"
+#include "move_attrs.h"
 
-typedef struct attrs {
-	int64_t axis;
-} attrs;
+typedef concat_attrs attrs;
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis), .i = 1, .until = 4 },
 	                          { "axis", ATTR_INT, offsetof(attrs, axis), .required = true, .since = 4 },
 	                          { 0 } };

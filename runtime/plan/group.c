@@ -106,8 +106,7 @@ static int free_register(const state *s)
 	for (uint32_t i = 0; i < s->members; i++)
 		if (s->reg[i] != 255)
 			used[s->reg[i]] = true;
-	/* The last register stays free for what an instruction sequence needs on the way. */
-	for (int r = 0; r < PROGRAM_REGISTERS - 1; r++)
+	for (int r = 0; r < FUSE_TEMP; r++)
 		if (!used[r])
 			return r;
 	return -1;

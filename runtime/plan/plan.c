@@ -300,6 +300,8 @@ static clast_status emit(builder *b, node_id id, node_id tail, const node_view *
 		step.kind = STEP_ELTWISE;
 		step.n_in = 0;
 		step.n_out = 1;
+	} else if (view->family != FAMILY_REFERENCE && !family_at(view->family)->lower) {
+		step.family = FAMILY_REFERENCE; /* an elementwise node that no program holds */
 	}
 	if (grouped) {
 		step.fused = b->groups.fused[id];

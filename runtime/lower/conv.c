@@ -1,0 +1,183 @@
+/* Conv and ConvTranspose in one, two or three dimensions with constant weights. */
+#include <string.h>
+
+#include "conv_attrs.h"
+#include "lower.h"
+
+static bool is_onnx(const lower_node *x, const char *name)
+{
+	return !x->n->op->domain[0] && !strcmp(x->n->op->name, name);
+}
+
+static bool constant_floats(const infer_value *v)
+{
+	return v->present && v->data && v->dtype == CLAST_FLOAT32;
+}
+
+static bool accepts_weights(const lower_node *x, port *ports)
+{
+	const int rank = x->in[0].shape.rank;
+	if (x->in[0].dtype != CLAST_FLOAT32 || rank < 3 || rank > 5 || !constant_floats(&x->in[1]) || x->in[1].data->rank != rank)
+		return false;
+	if (x->n->n_in > 2 && x->in[2].present && !constant_floats(&x->in[2]))
+		return false;
+	ports[0] = (port){ PORT_LAST, true };
+	ports[1] = (port){ PORT_ABSENT, false };
+	if (x->n->n_in > 2)
+		ports[2] = (port){ PORT_ABSENT, false };
+	ports[x->n->n_in] = (port){ PORT_LAST, true };
+	return true;
+}
+
+/* Spatial axis i of n goes to kernel axis i + 3 - n; those before it have extent 1. */
+static void set_window(const conv_geometry *g, window *w)
+{
+	for (int a = 0; a < 3; a++) {
+		const int i = a - (3 - g->spatial);
+		const bool there = i >= 0;
+		w->in[a] = there ? (size_t)g->in[i] : 1;
+		w->out[a] = there ? (size_t)g->out[i] : 1;
+		w->kernel[a] = there ? (size_t)g->kernel[i] : 1;
+		w->stride[a] = there ? (size_t)g->stride[i] : 1;
+		w->dilation[a] = there ? (size_t)g->dilation[i] : 1;
+		w->pad[a] = there ? (ptrdiff_t)g->pad_begin[i] : 0;
+	}
+	w->row_begin = 0;
+	w->row_end = w->out[ROW];
+}
+
+/* Logical axes of depth, row, pixel, -1 where there is none; then batch and channel around them for epilogues. */
+static void kernel_axes(int spatial, int axes[5])
+{
+	axes[0] = 0;
+	for (int a = 0; a < 3; a++)
+		axes[1 + a] = a - (3 - spatial) >= 0 ? 2 + a - (3 - spatial) : -1;
+	axes[4] = 1;
+}
+
+static void set_strides(const tensor_view *v, int spatial, image_strides *s)
+{
+	int axes[5];
+	kernel_axes(spatial, axes);
+	s->batch = v->strides[0];
+	for (int a = 0; a < 3; a++)
+		s->axis[a] = axes[1 + a] < 0 ? 0 : v->strides[axes[1 + a]];
+}
+
+/* w is [first, second, kernel...] row-major; source.out or .in follows from which of the two axes is which. */
+static void set_weights(const infer_value *w, const infer_value *bias, int spatial, weights_source *s)
+{
+	const tensor_view *v = w->data;
+	s->data = v->data;
+	for (int a = 0; a < 3; a++) {
+		const int i = a - (3 - spatial);
+		s->tap[a] = i >= 0 ? v->strides[2 + i] : 0;
+	}
+	if (bias && bias->present) {
+		s->bias = bias->data->data;
+		s->bias_stride = 1;
+	}
+}
+
+typedef struct weight_key {
+	value_id weights, bias;
+	uint32_t kind;
+} weight_key;
+
+static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id how, const weights_source *source, uint32_t kind,
+                              conv_params *p)
+{
+	const int spatial = l->in_view[0].rank - 2;
+	int axes[5];
+	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[CONV_OPERANDS + EPILOGUE_MAX_OPERANDS];
+	size_t count;
+	uint32_t weight;
+	weight_key key;
+	memset(&key, 0, sizeof key);
+	key = (weight_key){ l->n->in[1], l->n_in > 2 ? l->n->in[2] : NO_ID, kind };
+	kernel_axes(spatial, axes);
+	set_strides(&l->in_view[0], spatial, &p->in);
+	set_strides(&l->out_view[0], spatial, &p->out);
+	if (!fuse_epilogue(l, 5, axes, &p->epilogue, extra, &count))
+		return CLAST_ERROR_UNSUPPORTED;
+	const clast_status s = lower_weight(l, how, &p->weights, source, &key, sizeof key, &weight);
+	if (s)
+		return s;
+	args[CONV_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
+	args[CONV_IN] = (lower_arg){ ARG_IN, 0, 0 };
+	args[CONV_WEIGHTS] = (lower_arg){ ARG_WEIGHT, weight, 0 };
+	memcpy(args + CONV_RESIDUAL, extra, count * sizeof *extra);
+	return lower_emit(l, kernel_number, p, CONV_RESIDUAL + count, args);
+}
+
+static void set_shape(const conv_geometry *g, size_t out, size_t in, conv_params *p)
+{
+	p->batch = (size_t)g->batch;
+	p->weights = (weights_shape){ .groups = (size_t)g->group, .out_channels = out, .in_channels = in };
+	for (int a = 0; a < 3; a++)
+		p->weights.kernel[a] = p->window.kernel[a];
+}
+
+/* ---- Conv ---- */
+
+static bool accepts_conv(const lower_node *x, port *ports)
+{
+	return is_onnx(x, "Conv") && accepts_weights(x, ports);
+}
+
+static clast_status lower_conv(lowering *l)
+{
+	const infer_value *w = &l->in[1];
+	conv_geometry g;
+	conv_params p = { 0 };
+	weights_source source = { 0 };
+	const clast_status s = conv_geometry_of(l->n->attrs, l->in_view[0].rank, l->in_view[0].dims, w->data->dims, &g, l->diag);
+	if (s)
+		return s;
+	if (!g.out_channels || !g.in_channels)
+		return CLAST_ERROR_UNSUPPORTED;
+	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
+	set_window(&g, &p.window);
+	set_shape(&g, out, in, &p);
+	set_weights(w, l->n_in > 2 ? &l->in[2] : NULL, g.spatial, &source);
+	source.group = (ptrdiff_t)out * w->data->strides[0];
+	source.out = w->data->strides[0];
+	source.in = w->data->strides[1];
+	const bool depthwise = g.group > 1 && out == 1 && in == 1;
+	return depthwise ? emit_conv(l, KERNEL_depthwise_f32, PACKING_DEPTHWISE, &source, 1, &p) :
+	                   emit_conv(l, KERNEL_conv_f32, PACKING_GEMM, &source, 0, &p);
+}
+
+const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .lower = lower_conv };
+
+/* ---- ConvTranspose ---- */
+
+static bool accepts_transpose(const lower_node *x, port *ports)
+{
+	return is_onnx(x, "ConvTranspose") && accepts_weights(x, ports);
+}
+
+static clast_status lower_transpose(lowering *l)
+{
+	const infer_value *w = &l->in[1];
+	conv_geometry g;
+	conv_params p = { 0 };
+	weights_source source = { 0 };
+	const clast_status s =
+	        conv_transpose_geometry_of(l->n->attrs, l->in_view[0].rank, l->in_view[0].dims, w->data->dims, &g, l->diag);
+	if (s)
+		return s;
+	if (!g.out_channels || !g.in_channels)
+		return CLAST_ERROR_UNSUPPORTED;
+	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
+	set_window(&g, &p.window);
+	set_shape(&g, out, in, &p);
+	set_weights(w, l->n_in > 2 ? &l->in[2] : NULL, g.spatial, &source);
+	source.group = (ptrdiff_t)in * w->data->strides[0];
+	source.in = w->data->strides[0];
+	source.out = w->data->strides[1];
+	return emit_conv(l, KERNEL_conv_transpose_f32, PACKING_TRANSPOSE, &source, 2, &p);
+}
+
+const kernel_family family_conv_transpose = { .name = "conv_transpose", .accepts = accepts_transpose, .epilogue = true,
+	                                      .lower = lower_transpose };
