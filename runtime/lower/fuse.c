@@ -10,15 +10,15 @@
 /* How the attributes become the instruction's immediates. */
 typedef enum imm_rule { IMM_NONE, IMM_ALPHA, IMM_ALPHA_BETA, IMM_ALPHA_GAMMA, IMM_LAMBDA_BIAS } imm_rule;
 
-typedef struct mapping {
+typedef struct fusible {
 	const char *name;
 	program_op op;
 	uint8_t sources; /* 1, 2; 0: as many as the node has, folded from the left */
 	imm_rule imm;
-} mapping;
+} fusible;
 
 /* One line an operator. Those that need more than one instruction or look at their inputs are in append_special. */
-static const mapping mappings[] = {
+static const fusible fusibles[] = {
 	{ "Abs", PROGRAM_ABS, 1, IMM_NONE },
 	{ "Add", PROGRAM_ADD, 2, IMM_NONE },
 	{ "Ceil", PROGRAM_CEIL, 1, IMM_NONE },
@@ -59,11 +59,11 @@ static const mapping mappings[] = {
 	{ "ThresholdedRelu", PROGRAM_THRESHOLDED, 1, IMM_ALPHA },
 };
 
-static const mapping *find(const char *name)
+static const fusible *find(const char *name)
 {
-	for (size_t i = 0; i < sizeof mappings / sizeof *mappings; i++)
-		if (!strcmp(mappings[i].name, name))
-			return &mappings[i];
+	for (size_t i = 0; i < sizeof fusibles / sizeof *fusibles; i++)
+		if (!strcmp(fusibles[i].name, name))
+			return &fusibles[i];
 	return NULL;
 }
 
@@ -133,11 +133,11 @@ bool fuse_accepts(const lower_node *x)
 
 /* ---- Programs ---- */
 
-static bool add(program *p, program_op op, uint8_t dst, uint8_t a, uint8_t b, uint8_t c, float x, float y)
+static bool add(program *p, program_op what, uint8_t dst, uint8_t a, uint8_t b, uint8_t c, float x, float y)
 {
 	if (p->count == PROGRAM_MAX_CODE)
 		return false;
-	p->code[p->count++] = (program_instr){ .op = (uint8_t)op, .dst = dst, .a = a, .b = b, .c = c, .imm = { x, y } };
+	p->code[p->count++] = (program_instr){ .op = (uint8_t)what, .dst = dst, .a = a, .b = b, .c = c, .imm = { x, y } };
 	return true;
 }
 
@@ -183,44 +183,44 @@ static void immediates(const lower_node *x, imm_rule rule, float *imm)
 static bool append_unary(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst)
 {
 	float imm[2] = { 0 };
-	program_op op;
+	program_op what;
 	if (is_clip(x)) {
-		op = PROGRAM_CLIP;
+		what = PROGRAM_CLIP;
 		if (!clip_bounds(x, &imm[0], &imm[1]))
 			return false;
 		/* ONNX: the upper bound wins where the two cross. */
 		if (imm[0] > imm[1])
 			imm[0] = imm[1];
 	} else {
-		const mapping *m = find(x->n->op->name);
-		op = m->op;
+		const fusible *m = find(x->n->op->name);
+		what = m->op;
 		immediates(x, m->imm, imm);
-		if (op == PROGRAM_GELU && ((const elementwise_attrs *)x->n->attrs)->tanh_approximation)
-			op = PROGRAM_GELU_TANH;
+		if (what == PROGRAM_GELU && ((const elementwise_attrs *)x->n->attrs)->tanh_approximation)
+			what = PROGRAM_GELU_TANH;
 	}
 	const uint8_t a = fetch(x, p, sources, 0, FUSE_TEMP);
-	return a != 255 && add(p, op, dst, a, 0, 0, imm[0], imm[1]);
+	return a != 255 && add(p, what, dst, a, 0, 0, imm[0], imm[1]);
 }
 
 /* a op constant, where there is an instruction for it. */
-static bool append_const(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst, program_op op, bool *done)
+static bool append_const(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst, program_op what, bool *done)
 {
 	double k;
 	*done = false;
 	const bool right = sources[1] == 255 && scalar_of(&x->in[1], &k);
-	const bool left = !right && sources[0] == 255 && (op == PROGRAM_ADD || op == PROGRAM_MUL) && scalar_of(&x->in[0], &k);
+	const bool left = !right && sources[0] == 255 && (what == PROGRAM_ADD || what == PROGRAM_MUL) && scalar_of(&x->in[0], &k);
 	if (!right && !left)
 		return true;
 	program_op with;
 	float imm = (float)k;
-	if (op == PROGRAM_ADD || op == PROGRAM_SUB) {
+	if (what == PROGRAM_ADD || what == PROGRAM_SUB) {
 		with = PROGRAM_ADD_CONST;
-		imm = op == PROGRAM_SUB ? -imm : imm;
-	} else if (op == PROGRAM_MUL) {
+		imm = what == PROGRAM_SUB ? -imm : imm;
+	} else if (what == PROGRAM_MUL) {
 		with = PROGRAM_MUL_CONST;
-	} else if (op == PROGRAM_POW && k == 2) {
+	} else if (what == PROGRAM_POW && k == 2) {
 		with = PROGRAM_SQUARE;
-	} else if (op == PROGRAM_POW && k == 0.5) {
+	} else if (what == PROGRAM_POW && k == 0.5) {
 		with = PROGRAM_SQRT;
 	} else {
 		return true;
@@ -231,7 +231,7 @@ static bool append_const(const lower_node *x, program *p, const uint8_t *sources
 }
 
 /* source[0] op source[1] op ...; results gather in the first temporary until the last goes to dst. */
-static bool append_fold(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst, const mapping *m)
+static bool append_fold(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst, const fusible *m)
 {
 	bool done = false;
 	const uint32_t n = x->n->n_in;
@@ -266,7 +266,7 @@ bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_
 		return append_where(x, p, sources, dst);
 	if (is_clip(x))
 		return append_unary(x, p, sources, dst);
-	const mapping *m = find(x->n->op->name);
+	const fusible *m = find(x->n->op->name);
 	return m->sources == 1 ? append_unary(x, p, sources, dst) : append_fold(x, p, sources, dst, m);
 }
 

@@ -1,0 +1,71 @@
+/* The public functions on plans, and what this build can do. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "session.h"
+
+clast_status clast_plan_create(clast_model *model, const clast_plan_options *options, clast_plan **plan, clast_diag *d)
+{
+	clast_plan_options o;
+	if (!model || !plan)
+		return fail(d, CLAST_ERROR_ARGUMENT, "clast_plan_create: model or plan is NULL");
+	memset(&o, 0, sizeof o);
+	if (options)
+		memcpy(&o, options, options->struct_size && options->struct_size < sizeof o ? options->struct_size : sizeof o);
+	const clast_status s = plan_create(model, &o, plan, d);
+	if (d)
+		d->status = s;
+	return s;
+}
+
+void clast_plan_free(clast_plan **plan)
+{
+	if (!plan || !*plan)
+		return;
+	plan_release(*plan);
+	*plan = NULL;
+}
+
+size_t clast_plan_step_count(const clast_plan *p)
+{
+	return p ? p->step_count : 0;
+}
+
+const char *clast_version(void)
+{
+	return "0.1.0";
+}
+
+size_t clast_op_count(void)
+{
+	return op_count();
+}
+
+clast_status clast_op(size_t index, clast_op_info *info)
+{
+	static const char *const rules[] = { [RULE_FIXED] = "fixed",       [RULE_ANY] = "any",         [RULE_AXIS] = "axis",
+		                             [RULE_CHANNELS] = "channels", [RULE_PERMUTE] = "permute", [RULE_REGROUP] = "regroup",
+		                             [RULE_CONTRACT] = "contract" };
+	const op *o = op_at(index);
+	if (!o || !info)
+		return CLAST_ERROR_ARGUMENT;
+	const op_version *last = op_resolve(o, NEWEST_OPSET);
+	*info = (clast_op_info){ o->name, o->domain, o->versions[0].since, last ? last->since : o->versions[0].since, rules[o->rule] };
+	return CLAST_OK;
+}
+
+const char *clast_cpu_isa(void)
+{
+	return cpu_kernels_get()->isa;
+}
+
+const char *clast_cpu_features(void)
+{
+	return cpu_features_text();
+}
+
+const char *clast_blas(void)
+{
+	return "";
+}

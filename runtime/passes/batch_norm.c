@@ -1,0 +1,160 @@
+/* BatchNormalization after Conv, ConvTranspose or Gemm with constant weights, into them: the scale of each output channel times its
+ * weights, computed in double. Nothing happens at the borders: padding comes before the convolution. */
+#include <math.h>
+#include <string.h>
+
+#include "gemm_attrs.h"
+#include "norm_attrs.h"
+#include "conv_attrs.h"
+#include "pass.h"
+
+static bool is(const node *n, const char *name)
+{
+	return !n->op->domain[0] && !strcmp(n->op->name, name);
+}
+
+static const tensor_view *floats(const clast_model *m, const node *n, uint32_t i)
+{
+	const tensor_view *t = i < n->n_in && n->in[i] != NO_ID ? m->values[n->in[i]].constant : NULL;
+	return t && t->dtype == CLAST_FLOAT32 ? t : NULL;
+}
+
+/* Scale and shift of each channel, in double. */
+static bool affine_of(const clast_model *m, const node *n, int64_t channels, double *scale, double *shift)
+{
+	const batch_norm_attrs *a = n->attrs;
+	const tensor_view *p[4];
+	if (!is(n, "BatchNormalization") || (n->version >= 14 && a->training_mode) || (n->version < 7 && !a->is_test) ||
+	    (n->version < 9 && !a->spatial))
+		return false;
+	for (uint32_t j = 1; j < n->n_out; j++)
+		if (n->out[j] != NO_ID && m->values[n->out[j]].uses)
+			return false;
+	for (uint32_t i = 0; i < 4; i++) {
+		p[i] = floats(m, n, i + 1);
+		if (!p[i] || p[i]->rank != 1 || p[i]->dims[0] != channels)
+			return false;
+	}
+	for (int64_t c = 0; c < channels; c++) {
+		scale[c] = load_real(p[0], c) / sqrt(load_real(p[3], c) + (double)a->epsilon);
+		shift[c] = load_real(p[1], c) - load_real(p[2], c) * scale[c];
+	}
+	return true;
+}
+
+/* Which element of the weights belongs to which output channel. */
+static int64_t channel_of(const node *n, const tensor_view *w, int64_t element)
+{
+	int64_t inner = 1;
+	for (int a = 2; a < w->rank; a++)
+		inner *= w->dims[a];
+	if (is(n, "Conv"))
+		return element / (inner * w->dims[1]);
+	if (is(n, "Gemm"))
+		return ((const gemm_attrs *)n->attrs)->trans_b ? element / w->dims[1] : element % w->dims[1];
+	const int64_t group = ((const conv_transpose_attrs *)n->attrs)->group; /* [in, out / group, ...] */
+	const int64_t in = element / (inner * w->dims[1]), per_group = w->dims[0] / group;
+	return in / per_group * w->dims[1] + element / inner % w->dims[1];
+}
+
+static int64_t out_channels(const node *n, const tensor_view *w)
+{
+	if (is(n, "Conv"))
+		return w->dims[0];
+	if (is(n, "Gemm"))
+		return w->dims[((const gemm_attrs *)n->attrs)->trans_b ? 0 : 1];
+	return w->dims[1] * ((const conv_transpose_attrs *)n->attrs)->group;
+}
+
+static bool is_target(const clast_model *m, const node *n)
+{
+	if (!is(n, "Conv") && !is(n, "ConvTranspose") && !is(n, "Gemm"))
+		return false;
+	const tensor_view *w = floats(m, n, 1), *b = floats(m, n, 2);
+	if (!w || w->rank < 2 || !view_count(w) || !view_is_dense(w))
+		return false;
+	const bool has_bias = n->n_in > 2 && n->in[2] != NO_ID;
+	if (has_bias && (!b || b->rank != 1 || b->dims[0] != out_channels(n, w)))
+		return false;
+	const gemm_attrs *g = n->attrs;
+	return !is(n, "Gemm") || (g->alpha == 1 && g->beta == 1);
+}
+
+static clast_status constant_value(clast_model *m, graph_id g, const char *name, const tensor_view *t, value_id *out,
+                                   clast_diag *d)
+{
+	const clast_status s = graph_add_value(m, g, name, out, d);
+	if (!s)
+		graph_set_constant(m, *out, t);
+	return s;
+}
+
+static clast_status merge(clast_model *m, node_id id, node_id norm, const double *scale, const double *shift, clast_diag *d)
+{
+	const node n = m->nodes[id];
+	const tensor_view *w = floats(m, &n, 1), *b = floats(m, &n, 2);
+	const int64_t channels = out_channels(&n, w), total = view_count(w);
+	tensor_view *weights, *bias;
+	value_id in[3] = { n.in[0] }, out;
+	clast_status s = model_constant(m, CLAST_FLOAT32, w->rank, w->dims, &weights, d);
+	if (!s)
+		s = model_constant(m, CLAST_FLOAT32, 1, &channels, &bias, d);
+	for (int64_t i = 0; !s && i < total; i++)
+		store_real(weights, i, load_real(w, i) * scale[channel_of(&n, w, i)]);
+	for (int64_t c = 0; !s && c < channels; c++)
+		store_real(bias, c, shift[c] + (b ? load_real(b, c) * scale[c] : 0));
+	if (!s)
+		s = constant_value(m, n.graph, m->values[n.in[1]].name, weights, &in[1], d);
+	if (!s)
+		s = constant_value(m, n.graph, "bias", bias, &in[2], d);
+	if (s)
+		return s;
+	/* The convolution takes over the normalisation's output, so that values keep their names. */
+	out = m->nodes[norm].out[0];
+	m->nodes[norm].dead = true;
+	value_id *ids = bump_array(&m->region, 4, sizeof *ids);
+	if (!ids)
+		return fail_memory(d, 0);
+	memcpy(ids, in, sizeof in);
+	ids[3] = out;
+	node *target = &m->nodes[id];
+	target->n_in = 3;
+	target->in = ids;
+	target->out = ids + 3;
+	m->values[out].producer = id;
+	return CLAST_OK;
+}
+
+static clast_status try_merge(clast_model *m, node_id id, const user_table *users, clast_diag *d)
+{
+	const node *n = &m->nodes[id];
+	if (n->dead || !is_target(m, n))
+		return CLAST_OK;
+	const node_id norm = only_user(m, users, n->out[0]);
+	if (norm == NO_ID || m->nodes[norm].dead || m->nodes[norm].in[0] != n->out[0] || m->nodes[norm].graph != n->graph)
+		return CLAST_OK;
+	const int64_t channels = out_channels(n, floats(m, n, 1));
+	const size_t bytes = 2 * (size_t)channels * sizeof(double);
+	double *scale = mem_alloc(&m->memory, bytes);
+	clast_status s = CLAST_OK;
+	if (!scale)
+		return fail_memory(d, bytes);
+	if (affine_of(m, &m->nodes[norm], channels, scale, scale + channels))
+		s = merge(m, id, norm, scale, scale + channels, d);
+	mem_free(&m->memory, scale, bytes);
+	return s;
+}
+
+static clast_status run(clast_model *m, clast_diag *d)
+{
+	user_table users;
+	const size_t nodes = m->node_count, values = m->value_count;
+	clast_status s = pass_users(m, &users, d);
+	for (size_t i = 0; !s && i < nodes; i++)
+		if (m->nodes[i].op)
+			s = try_merge(m, (node_id)i, &users, d);
+	mem_free(&m->memory, users.user, (values + 1) * sizeof *users.user);
+	return s;
+}
+
+const pass pass_batch_norm = { "batch_norm", run };

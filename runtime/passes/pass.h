@@ -1,0 +1,27 @@
+/* Passes: algebra on the graph, before any order is chosen. One file each, listed in passes.def in the order in which they run.
+ *
+ * A pass leaves a valid, inferred graph whose outputs have the same values up to rounding; replaced values are recorded with
+ * graph_replace_uses, and the driver sweeps after each pass. */
+#ifndef CLAST_PASSES_PASS_H
+#define CLAST_PASSES_PASS_H
+
+#include "graph.h"
+
+typedef struct pass {
+	const char *name;
+	clast_status (*run)(clast_model *m, clast_diag *d);
+} pass;
+
+/* Infers, folds and simplifies; called once after import. */
+clast_status passes_run(clast_model *m, clast_diag *d);
+
+/* The only user of a value: a live node of the same graph; NO_ID if there are others or it is an output. Valid after graph_count_uses
+ * and with users[] as made by pass_users. */
+typedef struct user_table {
+	node_id *user; /* by value: the last node seen that uses it */
+} user_table;
+clast_status pass_users(clast_model *m, user_table *t, clast_diag *d);
+void pass_users_free(clast_model *m, user_table *t);
+node_id only_user(const clast_model *m, const user_table *t, value_id v);
+
+#endif
