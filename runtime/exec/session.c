@@ -10,7 +10,7 @@
 void fast_copy(const tensor_view *to, const tensor_view *from)
 {
 	copy_params c = { .element_bytes = (uint32_t)clast_dtype_bytes(to->dtype) };
-	const kernel *k = cpu_kernels_get()->kernel[KERNEL_copy];
+	const compute_kernel *k = cpu_kernels_get()->kernel[KERNEL_copy];
 	if (!view_count(to))
 		return;
 	if (!lower_copy_params(to, from, &c) || k->scratch_bytes(&c) || (k->supports && !k->supports(&c))) {

@@ -30,7 +30,7 @@ static bool accepts_weights(const lower_node *x, port *ports)
 }
 
 /* Spatial axis i of n goes to kernel axis i + 3 - n; those before it have extent 1. */
-static void set_window(const conv_geometry *g, window *w)
+static void set_window(const conv_geometry *g, conv_window *w)
 {
 	for (int a = 0; a < 3; a++) {
 		const int i = a - (3 - g->spatial);

@@ -235,7 +235,7 @@ static clast_status record_emit(lowering *l, kernel_id id, const void *params, s
 {
 	recorder *r = l->context;
 	specialisation *s = r->s;
-	const kernel *k = cpu_kernels_get()->kernel[id];
+	const compute_kernel *k = cpu_kernels_get()->kernel[id];
 	if (!k || (k->supports && !k->supports(params)))
 		return CLAST_ERROR_UNSUPPORTED;
 	void *copy = bump_alloc(&s->region, k->params_bytes);

@@ -28,7 +28,7 @@ typedef struct spec_arg {
 } spec_arg;
 
 typedef struct spec_call {
-	const kernel *kernel;
+	const compute_kernel *kernel;
 	const void *params;
 	uint32_t first_arg, arg_count;
 	size_t tasks;

@@ -31,7 +31,7 @@ static bool same_weight(const void *context, uint32_t index)
 static clast_status pack_new(clast_plan *p, const wanted *w, const weights_source *source, uint64_t hash, uint32_t *index,
                              clast_diag *d)
 {
-	const packing *how = cpu_kernels_get()->packing[w->packing];
+	const weights_packing *how = cpu_kernels_get()->packing[w->packing];
 	const size_t bytes = how->bytes(w->shape);
 	if (bytes == SIZE_MAX)
 		return fail(d, CLAST_ERROR_LIMIT, "the size of packed weights overflows");

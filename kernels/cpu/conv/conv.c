@@ -106,7 +106,7 @@ static work work_of(const plan *g, char *scratch)
 		w.a = scratch_part(scratch, &w.bytes, g->cut.rows * w.a_row * sizeof(float));
 	if (g->sums)
 		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
-	if (flags & EPILOGUE_PROGRAM)
+	if (g->sums) /* an empty program copies */
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	return w;
 }

@@ -67,7 +67,7 @@ static work work_of(const plan *g, char *scratch)
 		w.b = scratch_part(scratch, &w.bytes, cols * (g->block + 1) * sizeof(float));
 	if (g->sums)
 		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
-	if (p->epilogue.flags & EPILOGUE_PROGRAM)
+	if (g->sums)
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	return w;
 }
