@@ -278,6 +278,19 @@ clast_status infer_channel_vector(const infer_in *in, size_t i, dim channels, cl
 	return CLAST_OK;
 }
 
+clast_status infer_zero_point(const infer_in *in, size_t i, dim channels, clast_diag *d)
+{
+	if (!has_input(in, i) || in->in[i].shape.rank < 0)
+		return CLAST_OK;
+	const shape *v = &in->in[i].shape;
+	const clast_status s = infer_rank(in, i, 0, 1, d);
+	const dim n = v->rank == 1 ? v->dims[0] : 1;
+	if (s || n == 1 || !dim_is_number(n) || !dim_is_number(channels) || n == channels)
+		return s;
+	return fail(d, CLAST_ERROR_MODEL, "input %zu: expected 1 or %lld elements, found %lld", i,
+		    (long long)channels, (long long)n);
+}
+
 clast_status infer_conv_shape(const infer_in *in, size_t w_input, size_t bias_input, shape *out,
 			      clast_diag *d)
 {

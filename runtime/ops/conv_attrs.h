@@ -76,6 +76,9 @@ clast_status pool_geometry_of(const window_attrs *a, int rank, const int64_t *x,
 
 /* Error unless the bias, if there is one, has an element for each channel. */
 clast_status infer_channel_vector(const infer_in *in, size_t i, dim channels, clast_diag *d);
+/* Error unless the scale or zero point, if there is one, has one element or is a vector of one for each
+ * channel. */
+clast_status infer_zero_point(const infer_in *in, size_t i, dim channels, clast_diag *d);
 /* Shape of a convolution's output (inputs 0 and w_input), shared with the quantised ones. bias_input may be
  * absent. */
 clast_status infer_conv_shape(const infer_in *in, size_t w_input, size_t bias_input, shape *out,

@@ -41,3 +41,11 @@ double *real_table(bump *b, const tensor_view *v)
 		table[i++] = get_real(v, &it);
 	return table;
 }
+
+double *channel_table(bump *b, const tensor_view *v, int64_t n)
+{
+	double *table = bump_array(b, n > 0 ? (size_t)n : 1, sizeof *table);
+	for (int64_t i = 0; table && i < n; i++)
+		table[i] = load_real(v, v->rank && v->dims[0] > 1 ? axis_offset(v, 0, i) : 0);
+	return table;
+}

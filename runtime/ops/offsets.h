@@ -12,5 +12,7 @@ int64_t *offset_table(bump *b, const tensor_view *v, int first, int end, int64_t
 int64_t *offset_table_of(bump *b, const tensor_view *v, int n, const int *axes, int64_t *count);
 /* Elements of a small tensor in row-major order. */
 double *real_table(bump *b, const tensor_view *v);
+/* n elements from a vector of n or of one. */
+double *channel_table(bump *b, const tensor_view *v, int64_t n);
 
 #endif
