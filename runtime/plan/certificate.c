@@ -61,6 +61,7 @@ typedef struct state {
 	bool integral; /* every number is a multiple of the scale */
 	bool refuted;  /* some variable has no label left: nothing here costs less than the target */
 	place *place;
+	size_t places, place_capacity;
 } state;
 
 void certificate_release(certificate *c)
@@ -136,6 +137,7 @@ static void state_release(state *s)
 			mem_free(s->k->m, s->all[i]->table, s->all[i]->entries * sizeof(int64_t));
 	mem_free(s->k->m, s->all, s->capacity * sizeof *s->all);
 	mem_free(s->k->m, s->var, s->var_capacity * sizeof *s->var);
+	mem_free(s->k->m, s->place, s->place_capacity * sizeof *s->place);
 	bump_release(&s->b);
 }
 
@@ -603,19 +605,37 @@ static int64_t rise(state *s, uint32_t i, uint32_t a)
 	return sum;
 }
 
+/* Judges the labels of a PRUNE step on the network before it. */
+static bool judge_prune(state *s, int64_t target, size_t count)
+{
+	uint32_t i, a;
+	bool ok = true, bound_known = false;
+	int64_t before = 0;
+	for (size_t j = 0; ok && j < count; j++) {
+		ok = next_variable(s, &i) && next_label(s, i, &a);
+		const int64_t more = ok ? rise(s, i, a) : INFINITE;
+		if (!ok || more == INFINITE)
+			continue;
+		before = bound_known ? before : bound(s);
+		bound_known = true;
+		if (add(s->k, before, more) < target)
+			ok = reject(s->k, "a label is pruned that may cost less than the bound");
+	}
+	return ok && s->k->status == CLAST_OK;
+}
+
 static bool step_prune(state *s, int64_t target)
 {
 	size_t count;
 	uint32_t i, a;
-	/* Taken before the labels go: a lower bound of what remains all the same. */
-	const int64_t before = bound(s);
-	bool ok = next_count(s->k, 2, &count);
+	if (!next_count(s->k, 2, &count))
+		return false;
+	const size_t first = s->k->at;
+	bool ok = judge_prune(s, target, count);
+	s->k->at = first;
 	for (size_t j = 0; ok && j < count; j++) {
 		ok = !s->refuted || reject(s->k, "a case is closed, but its proof goes on");
-		ok = ok && next_variable(s, &i) && next_label(s, i, &a);
-		if (ok && add(s->k, before, rise(s, i, a)) < target)
-			ok = reject(s->k, "a label is pruned that may cost less than the bound");
-		ok = ok && remove_label(s, i, a) && s->k->status == CLAST_OK;
+		ok = ok && next_variable(s, &i) && next_label(s, i, &a) && remove_label(s, i, a);
 	}
 	return ok;
 }
@@ -726,8 +746,8 @@ static bool share_one(state *s, uint32_t y, size_t bits, const uint32_t *bit, ui
 static bool step_share(state *s)
 {
 	size_t readers, bits;
-	if (s->id || s->place)
-		return reject(s->k, "readers are shared inside a part, or after one");
+	if (s->id)
+		return reject(s->k, "readers are shared inside a part");
 	if (!next_count(s->k, 1, &readers) || !next_count(s->k, 1, &bits))
 		return false;
 	uint32_t *var = mem_array(s->k->m, readers + bits, sizeof *var);
@@ -771,13 +791,14 @@ static int compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Scratch of a state, made when first needed: where each variable is found in the part in hand. */
+/* Scratch of a state, made when needed: where each variable is found in the part in hand. */
 static bool need_places(state *s)
 {
-	if (s->place)
-		return true;
-	s->place = bump_array(&s->b, s->vars, sizeof *s->place);
-	return s->place ? true : out_of_memory(s->k);
+	if (!grow(s->k->m, &s->place, &s->place_capacity, s->vars, sizeof *s->place))
+		return out_of_memory(s->k);
+	for (; s->places < s->vars; s->places++)
+		s->place[s->places] = (place){ .number = 0 };
+	return true;
 }
 
 /* Copies f, whose variables are all in the part. */

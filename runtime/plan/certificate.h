@@ -30,7 +30,8 @@
  *                             variable i gets its amounts as a cost of its own. Amounts follow for each id and each
  *                             label left, ascending. This changes no sum.
  *   PRUNE n (id a)..          label a costs t at least: the minima of all functions, those with the variable restricted
- *                             to a, add up to t or more.
+ *                             to a, add up to t or more in the network before the step. When a variable has no label
+ *                             left, only END may follow, and holds.
  *   SHARE n m (y).. (b)..    all y and b have a function that forbids b = 0 with some labels of y and does nothing else,
  *                             for each y the same with every b. A new variable of two labels stands between them: it
  *                             is forbidden to be 0 with those labels of each y, and to be 1 when some b is 0. Its id is

@@ -1,42 +1,203 @@
-/* The exact planner: part after part of the problem, each reduced exactly and searched where that does not finish. */
+/* The exact planner. The problem falls into connected parts. A part is reduced by elimination, which finishes most of
+ * them; of what is left, connected blocks with two labels and submodular functions are minimum cuts, and the others
+ * are searched. */
+#include <stdlib.h>
+
 #include "solve.h"
 #include "solve_build.h"
+#include "solve_search.h"
+
+#define DEFAULT_SECONDS 10
+#define DEFAULT_ENTRIES ((size_t)1 << 18)
+/* Tables of the first attempt, and how many entries it may fill for each variable of the part. */
+#define FIRST_ENTRIES 4096
+#define FIRST_WORK 256
 
 typedef struct solver {
 	const problem *p;
 	mem *m;
+	const solve_options *o;
+	double deadline;
 	parts parts;
 	trail trail;
 	certificate *proof;
-	uint16_t *label; /* of each id */
+	uint16_t *label, *scratch; /* by id */
+	size_t ids;
 	uint32_t next_id; /* of variables that are made on the way */
-	uint64_t bound;   /* of the parts done */
+	int64_t scale;
+	int64_t bound;    /* of the parts done, times scale */
 } solver;
 
-static clast_status solve_part(solver *s, uint32_t part, clast_diag *d)
+/* A connected block of what is left of a network. */
+typedef struct block {
+	uint32_t *var; /* ascending */
+	uint32_t vars;
+	int64_t value; /* of its variables' labels; infinite: they have none */
+	int64_t bound;
+} block;
+
+/* Tries to solve an extracted block as a minimum cut. */
+static bool cut_block(solver *s, network *n, block *b, bool *solved)
 {
-	network n;
+	bool possible;
 	const size_t words = s->trail.words;
-	clast_status status = CLAST_OK;
-	const uint32_t first_bit = (uint32_t)(s->p->groups + s->p->classes);
-	if (!parts_network(&s->parts, part, &n, &s->trail, s->proof) ||
-	    !network_share(&n, (uint32_t)s->p->groups, first_bit, &s->next_id) || !network_reduce(&n, (size_t)1 << 22))
-		status = fail_memory(d, 0);
-	if (status == CLAST_OK && n.left > 0)
-		status = fail(d, CLAST_ERROR_UNSUPPORTED, "part %u of the layout problem is too wide", part);
-	if (status == CLAST_OK) {
+	if (!network_prune_impossible(n, &possible) || !network_reduce_pairs(n))
+		return false;
+	b->value = n->constant;
+	*solved = n->left == 0;
+	if (n->left > 0 && !network_cut(n, s->label, &b->value, solved))
+		return false;
+	b->bound = b->value;
+	if (*solved)
 		trail_replay(&s->trail, words, s->label);
-		s->bound += (uint64_t)n.constant;
-	}
-	trail_cut(&s->trail, words, 1);
-	network_release(&n);
-	return status;
+	return !*solved || proof_append(s->proof, (int64_t[]){ PROOF_END }, 1);
 }
 
-/* The assignment that the labels mean. */
+/* Half of the time left is for this block, so that others get their share. */
+static bool search_block(solver *s, network *n, block *b, bool *solved)
+{
+	const double now = seconds_now();
+	search_result r;
+	const search_options o = { .deadline = now + (s->deadline - now) / 2,
+		                   .entries = s->o && s->o->table_entries ? s->o->table_entries : DEFAULT_ENTRIES,
+		                   .scale = s->scale, .label = s->label, .scratch = s->scratch };
+	*solved = network_search(n, &o, &r);
+	b->value = r.value;
+	b->bound = r.bound;
+	return *solved;
+}
+
+/* What a proved bound means for numbers that are multiples of scale. */
+static int64_t round_up(int64_t bound, int64_t scale)
+{
+	const int64_t rest = bound % scale;
+	return bound - rest + (rest > 0 ? scale : 0);
+}
+
+/* Takes a solved block out of its network. Without labels it gets those of the seed, or the first. */
+static bool settle_block(solver *s, network *n, const block *b)
+{
+	bool ok = true;
+	n->constant += round_up(b->bound, s->scale);
+	for (uint32_t k = 0; ok && k < b->vars; k++) {
+		const uint32_t id = n->var[b->var[k]].id;
+		if (cost_is_infinite(b->value))
+			s->label[id] = s->o && s->o->seed && id < s->p->groups ? (uint16_t)s->o->seed->config[id] : 0;
+		ok = network_note_choice(n, b->var[k], 0, NULL, &s->label[id]);
+		network_take_out(n, b->var[k]);
+	}
+	return ok;
+}
+
+typedef bool solve_block(solver *s, network *n, block *b, bool *solved);
+
+/* Solves one block by itself and notes the step; where that does not work out, all is as before. */
+static bool try_block(solver *s, network *n, block *b, solve_block *attempt)
+{
+	network own;
+	bool solved = false;
+	const size_t words = s->proof->words, trail_words = s->trail.words, names = s->trail.names;
+	const excerpt e = { .var = b->var, .vars = b->vars };
+	bool ok = proof_append(s->proof, (int64_t[]){ PROOF_BLOCK, n->var[b->var[0]].id, 0, 0 }, 4) &&
+	          network_extract(&own, n, &e);
+	if (ok)
+		ok = attempt(s, &own, b, &solved);
+	trail_cut(&s->trail, trail_words, names);
+	if (ok)
+		network_release(&own);
+	if (ok && solved) {
+		s->proof->word[words + 3] = b->bound;
+		return settle_block(s, n, b);
+	}
+	s->proof->words = words;
+	return ok;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The variables that hang together with the first one, ascending. They are marked in found[]. */
+static void flood(network *n, block *b, bool *found)
+{
+	found[b->var[0]] = true;
+	b->vars = 1;
+	for (uint32_t next = 0; next < b->vars; next++) {
+		factor *f;
+		for (uint32_t at = 0; (f = network_next(n, b->var[next], &at)); at++)
+			for (uint32_t k = 0; k < f->arity; k++)
+				if (!found[f->var[k]]) {
+					found[f->var[k]] = true;
+					b->var[b->vars++] = f->var[k];
+				}
+	}
+	qsort(b->var, b->vars, sizeof *b->var, compare_numbers);
+}
+
+/* Tries to solve each connected block. */
+static bool try_blocks(solver *s, network *n, solve_block *attempt)
+{
+	block b = { .var = mem_array(n->m, n->vars, sizeof *b.var) };
+	bool *found = mem_calloc(n->m, n->vars * sizeof *found);
+	bool ok = b.var && found;
+	for (uint32_t i = 0; ok && i < n->vars; i++) {
+		if (n->var[i].gone || found[i])
+			continue;
+		b.var[0] = i;
+		flood(n, &b, found);
+		ok = try_block(s, n, &b, attempt);
+	}
+	mem_free(n->m, b.var, n->vars * sizeof *b.var);
+	mem_free(n->m, found, n->vars * sizeof *found);
+	return ok;
+}
+
+/* The network of a part with its fan-outs narrowed. */
+static bool open_part(solver *s, uint32_t part, network *n)
+{
+	const uint32_t first_bit = (uint32_t)(s->p->groups + s->p->classes);
+	return parts_network(&s->parts, part, s->scale, n, &s->trail, s->proof) &&
+	       network_share(n, (uint32_t)s->p->groups, first_bit, &s->next_id);
+}
+
+/* Solves a part in which elimination gets stuck. Cuts come before the eliminations that tie more than two variables
+ * together; what is no cut goes through them before it is searched. */
+static bool solve_hard_part(solver *s, network *n)
+{
+	return network_reduce_pairs(n) && try_blocks(s, n, cut_block) &&
+	       network_reduce(n, FIRST_ENTRIES, FIRST_WORK * (uint64_t)n->vars) && try_blocks(s, n, search_block);
+}
+
+static bool solve_part(solver *s, uint32_t part)
+{
+	network n;
+	const size_t words = s->proof->words, trail_words = s->trail.words, names = s->trail.names;
+	const uint32_t next_id = s->next_id;
+	bool ok = open_part(s, part, &n);
+	ok = ok && network_reduce(&n, FIRST_ENTRIES, FIRST_WORK * (uint64_t)n.vars);
+	if (ok && n.left > 0) {
+		network_release(&n);
+		s->proof->words = words;
+		s->next_id = next_id;
+		trail_cut(&s->trail, trail_words, names);
+		ok = open_part(s, part, &n) && solve_hard_part(s, &n);
+	}
+	if (ok) {
+		trail_replay(&s->trail, trail_words, s->label);
+		s->bound += n.constant;
+	}
+	trail_cut(&s->trail, trail_words, names);
+	network_release(&n);
+	return ok;
+}
+
+/* The assignment that the labels mean, or the seed if that is better. */
 static clast_status extract(solver *s, assignment *a, clast_diag *d)
 {
 	const problem *p = s->p;
+	const assignment *seed = s->o ? s->o->seed : NULL;
 	clast_status status = assignment_init(a, p, s->m, d);
 	if (status != CLAST_OK)
 		return status;
@@ -45,31 +206,56 @@ static clast_status extract(solver *s, assignment *a, clast_diag *d)
 	for (uint32_t v = 0; v < p->classes; v++)
 		if (p->class[v].producer == PROBLEM_NONE)
 			a->produced[v] = s->label[p->groups + v];
-	return assignment_complete(a, p, d);
+	status = assignment_complete(a, p, d);
+	if (status != CLAST_OK || !seed || assignment_cost(seed) >= assignment_cost(a))
+		return status;
+	return assignment_copy(a, seed, d);
+}
+
+/* Potentials are fractions of the costs' unit as fine as 64 bits allow, but no finer than 2^-20. */
+static int64_t choose_scale(const problem *p)
+{
+	int64_t scale = 1;
+	while (scale < (int64_t)1 << 20 && p->cost_total * (uint64_t)(2 * scale) < PROOF_COST_LIMIT / 4)
+		scale *= 2;
+	return scale;
+}
+
+static bool solver_init(solver *s, const problem *p, const solve_options *o, mem *m, certificate *proof)
+{
+	*s = (solver){ .p = p, .m = m, .o = o, .proof = proof, .scale = choose_scale(p) };
+	s->deadline = seconds_now() + (o && o->seconds > 0 ? o->seconds : DEFAULT_SECONDS);
+	if (!trail_init(&s->trail, m) || !parts_find(&s->parts, p, m))
+		return false;
+	s->next_id = (uint32_t)s->parts.ids;
+	s->ids = 2 * s->parts.ids; /* sharing makes at most one new variable for each */
+	s->label = mem_calloc(m, s->ids * sizeof *s->label);
+	s->scratch = mem_calloc(m, s->ids * sizeof *s->scratch);
+	return s->label && s->scratch;
+}
+
+static void solver_release(solver *s)
+{
+	mem_free(s->m, s->label, s->ids * sizeof *s->label);
+	mem_free(s->m, s->scratch, s->ids * sizeof *s->scratch);
+	parts_release(&s->parts);
+	trail_release(&s->trail);
 }
 
 clast_status solve(const problem *p, const solve_options *options, mem *m, solution *r, clast_diag *d)
 {
-	*r = (solution){ .proof = { .m = m, .scale = 1 } };
-	solver s = { .p = p, .m = m, .proof = &r->proof };
-	clast_status status = CLAST_OK;
-	(void)options;
-	if (!trail_init(&s.trail, m) || !parts_find(&s.parts, p, m) ||
-	    !(s.label = mem_calloc(m, 2 * s.parts.ids * sizeof *s.label)))
-		status = fail_memory(d, 0);
-	s.next_id = (uint32_t)s.parts.ids;
-	for (uint32_t part = 0; status == CLAST_OK && part < s.parts.count; part++)
-		status = solve_part(&s, part, d);
-	if (status == CLAST_OK && !proof_append(&r->proof, (int64_t[]){ PROOF_END }, 1))
-		status = fail_memory(d, 0);
-	if (status == CLAST_OK)
-		status = extract(&s, &r->best, d);
-	r->bound = r->proof.bound = s.bound;
+	*r = (solution){ .proof = { .m = m } };
+	solver s;
+	bool ok = solver_init(&s, p, options, m, &r->proof);
+	for (uint32_t part = 0; ok && part < s.parts.count; part++)
+		ok = solve_part(&s, part);
+	ok = ok && proof_append(&r->proof, (int64_t[]){ PROOF_END }, 1);
+	clast_status status = ok ? extract(&s, &r->best, d) : fail_memory(d, 0);
+	r->proof.scale = (uint64_t)s.scale;
+	r->bound = r->proof.bound = s.bound > 0 ? (uint64_t)(s.bound / s.scale) : 0;
 	r->proof.cost = assignment_cost(&r->best);
 	r->optimal = r->bound == r->proof.cost;
-	mem_free(m, s.label, 2 * s.parts.ids * sizeof *s.label);
-	parts_release(&s.parts);
-	trail_release(&s.trail);
+	solver_release(&s);
 	if (status != CLAST_OK)
 		solution_release(r);
 	return status;

@@ -119,7 +119,7 @@ static uint32_t bit_id(const parts *s, uint32_t class, uint32_t order)
 }
 
 /* Numbers the variables of a part by ascending id: groups, classes, bits. */
-static bool add_variables(parts *s, uint32_t part, network *n)
+static bool add_variables(parts *s, uint32_t part, int64_t scale, network *n)
 {
 	const problem *p = s->p;
 	uint32_t next = 0;
@@ -130,7 +130,7 @@ static bool add_variables(parts *s, uint32_t part, network *n)
 		s->local[i] = next;
 		ok = network_variable(n, next, i, is_group ? p->group[i].configs : p->class[i - p->groups].orders);
 		for (uint32_t c = 0; ok && is_group && c < p->group[i].configs; c++)
-			n->var[next].unary[c] = (int64_t)p->cost[p->group[i].first_config + c];
+			n->var[next].unary[c] = (int64_t)p->cost[p->group[i].first_config + c] * scale;
 		next++;
 	}
 	for (size_t k = s->first[part]; ok && k < s->first[part + 1]; k++) {
@@ -174,7 +174,7 @@ static bool add_reader(parts *s, network *n, uint32_t port)
 	return true;
 }
 
-static bool add_conversions(parts *s, network *n, uint32_t class)
+static bool add_conversions(parts *s, network *n, uint32_t class, int64_t scale)
 {
 	const uint32_t orders = s->p->class[class].orders;
 	for (uint32_t q = 0; q < orders; q++) {
@@ -185,12 +185,12 @@ static bool add_conversions(parts *s, network *n, uint32_t class)
 		if (!f)
 			return false;
 		for (uint32_t x = 0; x < orders; x++)
-			f->table[2 * x + 1] = x == q ? 0 : (int64_t)problem_conversion(s->p, class, x, q);
+			f->table[2 * x + 1] = x == q ? 0 : (int64_t)problem_conversion(s->p, class, x, q) * scale;
 	}
 	return true;
 }
 
-bool parts_network(parts *s, uint32_t part, network *n, trail *t, certificate *proof)
+bool parts_network(parts *s, uint32_t part, int64_t scale, network *n, trail *t, certificate *proof)
 {
 	const problem *p = s->p;
 	uint32_t vars = (uint32_t)(s->first[part + 1] - s->first[part]);
@@ -201,11 +201,11 @@ bool parts_network(parts *s, uint32_t part, network *n, trail *t, certificate *p
 		for (uint32_t q = 0; q < p->class[v].orders; q++)
 			vars += s->asked[s->first_order[v] + q];
 	}
-	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) && add_variables(s, part, n);
+	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) && add_variables(s, part, scale, n);
 	for (size_t k = s->first[part]; ok && k < s->first[part + 1]; k++) {
 		const uint32_t i = s->member[k];
 		if (i >= p->groups) {
-			ok = add_conversions(s, n, i - (uint32_t)p->groups);
+			ok = add_conversions(s, n, i - (uint32_t)p->groups, scale);
 			continue;
 		}
 		const problem_group *g = &p->group[i];

@@ -19,7 +19,7 @@ typedef struct parts {
 
 bool parts_find(parts *s, const problem *p, mem *m);
 void parts_release(parts *s);
-/* The network of a part, with room for as many variables again. Costs are taken times 1. */
-bool parts_network(parts *s, uint32_t part, network *n, trail *t, certificate *proof);
+/* The network of a part, with room for as many variables again and its costs times scale. */
+bool parts_network(parts *s, uint32_t part, int64_t scale, network *n, trail *t, certificate *proof);
 
 #endif

@@ -120,39 +120,108 @@ void network_kill(network *n, factor *f)
 	f->table = NULL;
 }
 
-bool network_copy(network *to, const network *from)
+/* Where variable i stands among the borders; borders: it is none. */
+static uint32_t find_border(const excerpt *e, uint32_t i)
+{
+	uint32_t k = 0;
+	while (k < e->borders && e->border[k] != i)
+		k++;
+	return k;
+}
+
+static bool extract_variable(network *to, const network *from, const excerpt *e, uint32_t number, uint32_t i)
+{
+	const variable *v = &from->var[i];
+	const uint32_t border = find_border(e, i);
+	if (border == e->borders) {
+		if (!network_variable(to, number, v->id, v->labels))
+			return false;
+		memcpy(to->var[number].unary, v->unary, v->labels * sizeof *v->unary);
+		to->var[number].names = v->names;
+		return true;
+	}
+	trail *t = from->trail;
+	uint16_t *label = mem_array(t->m, 1, sizeof *label);
+	if (!label || !grow(t->m, &t->name, &t->name_capacity, t->names + 1, sizeof *t->name) ||
+	    !network_variable(to, number, v->id, 1)) {
+		mem_free(t->m, label, sizeof *label);
+		return false;
+	}
+	*label = network_label(from, i, e->held[border]);
+	t->name[t->names] = (label_names){ 1, label };
+	to->var[number].names = (uint32_t)t->names++;
+	return true;
+}
+
+/* Copies the entries of f that agree with what the borders are held at. */
+static bool extract_factor(network *to, const network *from, const excerpt *e, const factor *f, const uint32_t *number)
+{
+	uint32_t var[PROOF_MAX_ARITY] = { 0 }, held[PROOF_MAX_ARITY] = { 0 }, digit[PROOF_MAX_ARITY] = { 0 };
+	bool any_held = false;
+	for (uint32_t k = 0; k < f->arity; k++) {
+		const uint32_t border = e->borders ? find_border(e, f->var[k]) : e->borders;
+		var[k] = number[f->var[k]];
+		held[k] = border < e->borders ? e->held[border] : PROBLEM_NONE;
+		any_held = any_held || border < e->borders;
+	}
+	factor *copy = network_factor(to, f->arity, var);
+	if (!copy)
+		return false;
+	if (!any_held) {
+		memcpy(copy->table, f->table, f->entries * sizeof *f->table);
+		return true;
+	}
+	for (uint32_t at = 0, next = 0; at < f->entries; at++) {
+		bool kept = true;
+		for (uint32_t k = 0; k < f->arity; k++)
+			kept = kept && (held[k] == PROBLEM_NONE || held[k] == digit[k]);
+		if (kept)
+			copy->table[next++] = f->table[at];
+		for (uint32_t k = f->arity; k-- > 0 && ++digit[k] == from->var[f->var[k]].labels;)
+			digit[k] = 0;
+	}
+	return true;
+}
+
+bool network_extract(network *to, const network *from, const excerpt *e)
 {
 	uint32_t *number = mem_array(from->m, from->vars, sizeof *number);
-	bool ok = number && network_init(to, from->left, from->left, from->m, from->trail, from->proof);
-	uint32_t next = 0;
-	for (uint32_t i = 0; ok && i < from->vars; i++) {
-		const variable *v = &from->var[i];
-		if (v->gone)
-			continue;
-		number[i] = next;
-		ok = network_variable(to, next, v->id, v->labels);
-		if (ok) {
-			memcpy(to->var[next].unary, v->unary, v->labels * sizeof *v->unary);
-			to->var[next++].names = v->names;
-		}
+	bool ok = network_init(to, e->vars, e->vars, from->m, from->trail, from->proof) && number;
+	for (uint32_t k = 0; ok && k < e->vars; k++) {
+		number[e->var[k]] = k;
+		ok = extract_variable(to, from, e, k, e->var[k]);
 	}
-	to->constant = from->constant;
-	for (uint32_t i = 0; ok && i < from->vars; i++) {
-		const variable *v = &from->var[i];
-		for (uint32_t at = 0; ok && !v->gone && at < v->factors; at++) {
+	for (uint32_t k = 0; ok && k < e->vars; k++) {
+		const variable *v = &from->var[e->var[k]];
+		if (find_border(e, e->var[k]) < e->borders)
+			continue;
+		for (uint32_t at = 0; ok && at < v->factors; at++) {
 			const factor *f = v->factor[at];
-			uint32_t var[PROOF_MAX_ARITY];
-			if (f->gone || f->var[0] != i)
-				continue;
-			for (uint32_t k = 0; k < f->arity; k++)
-				var[k] = number[f->var[k]];
-			factor *copy = network_factor(to, f->arity, var);
-			ok = copy != NULL;
-			if (ok)
-				memcpy(copy->table, f->table, f->entries * sizeof *f->table);
+			uint32_t first = 0;
+			while (!f->gone && find_border(e, f->var[first]) < e->borders)
+				first++;
+			if (!f->gone && f->var[first] == e->var[k])
+				ok = extract_factor(to, from, e, f, number);
 		}
 	}
 	mem_free(from->m, number, from->vars * sizeof *number);
+	return ok;
+}
+
+bool network_copy(network *to, const network *from)
+{
+	uint32_t *left = mem_array(from->m, from->left, sizeof *left);
+	excerpt e = { .var = left };
+	if (!left) {
+		*to = (network){ .m = NULL };
+		return false;
+	}
+	for (uint32_t i = 0; i < from->vars; i++)
+		if (!from->var[i].gone)
+			left[e.vars++] = i;
+	const bool ok = network_extract(to, from, &e);
+	to->constant = from->constant;
+	mem_free(from->m, left, from->left * sizeof *left);
 	return ok;
 }
 

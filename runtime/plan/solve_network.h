@@ -80,7 +80,19 @@ void network_release(network *n);
 bool network_variable(network *n, uint32_t i, uint32_t id, uint32_t labels);
 /* The function of these variables (ascending), made with a zero table if there is none. NULL: out of memory. */
 factor *network_factor(network *n, uint32_t arity, const uint32_t *var);
-/* Copy of what is left of a network, with dense numbers again. */
+/* Part of a network as one of its own. */
+typedef struct excerpt {
+	const uint32_t *var; /* ascending */
+	uint32_t vars;
+	/* Variables held at one label each, at most PROOF_MAX_ARITY, ascending and among var: their own costs and the
+	 * functions of them alone stay out. */
+	const uint32_t *border, *held;
+	uint32_t borders;
+} excerpt;
+
+/* Copies the variables of an excerpt and the functions of variables in it. constant becomes 0. */
+bool network_extract(network *to, const network *from, const excerpt *e);
+/* Copy of all that is left. */
 bool network_copy(network *to, const network *from);
 
 /* Takes a function out. */
@@ -94,8 +106,14 @@ size_t network_bucket(network *n, uint32_t i, size_t limit);
 bool network_eliminate(network *n, uint32_t i);
 /* Eliminates variables with one label or at most two neighbours until none is left. */
 bool network_reduce_pairs(network *n);
-/* Eliminates, smallest table first, variables whose table stays within `entries` until none is left. */
-bool network_reduce(network *n, size_t entries);
+/* Eliminates, smallest table first, variables whose table stays within `entries`, until none is left or the tables
+ * made have `work` entries together. */
+bool network_reduce(network *n, size_t entries, uint64_t work);
+/* Removes the labels marked, with a PRUNE step for which the bound must be a reason. *possible: one is left; if not,
+ * nothing is removed and this case of the proof is closed. */
+bool network_prune(network *n, uint32_t i, const bool *gone, bool *possible);
+/* Prunes labels that some function forbids altogether, until there is none. *possible: every variable has a label. */
+bool network_prune_impossible(network *n, bool *possible);
 
 /* Among the variables of two labels from id first_bit on, which stand for copies: where the copies of one order have
  * all the readers of another one and more, a new variable takes the place of these readers in both (step SHARE). Then
@@ -103,7 +121,8 @@ bool network_reduce(network *n, size_t entries);
  * capacity for one for each variable. Functions between a copy and an id below `groups` are readers. */
 bool network_share(network *n, uint32_t groups, uint32_t first_bit, uint32_t *next_id);
 
-/* Removes the labels marked in gone[0 .. labels) of variable i (never all of them) from all tables. */
+/* Removes the labels marked in gone[0 .. labels) of variable i (never all of them) from all tables. The caller says
+ * why in the proof. */
 bool network_remove_labels(network *n, uint32_t i, const bool *gone);
 /* Removes dominated labels everywhere until none is left. */
 bool network_drop_dominated(network *n);
@@ -122,6 +141,10 @@ bool proof_append(certificate *c, const int64_t *word, size_t words);
 
 bool trail_init(trail *t, mem *m);
 void trail_release(trail *t);
+/* Takes a variable out that has been dealt with otherwise, with its functions. */
+void network_take_out(network *n, uint32_t i);
+/* Notes that variable i goes with the labels best[..] for each combination of the neighbours' labels. */
+bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour, const uint16_t *best);
 /* Forgets what came after a state of the trail. */
 void trail_cut(trail *t, size_t words, size_t names);
 /* Sets the labels of the variables eliminated since `words`, last first, from those of the variables left. */

@@ -70,17 +70,33 @@ static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const 
 	return (uint16_t *)record;
 }
 
-static bool finish_elimination(network *n, uint32_t i)
+bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour, const uint16_t *best)
+{
+	size_t entries = 1;
+	for (uint32_t k = 0; k < neighbours; k++)
+		entries *= n->var[neighbour[k]].labels;
+	uint16_t *record = open_record(n, i, neighbours, neighbour, entries);
+	if (record)
+		memcpy(record, best, entries * sizeof *best);
+	return record != NULL;
+}
+
+void network_take_out(network *n, uint32_t i)
 {
 	factor *f;
+	variable *v = &n->var[i];
 	for (uint32_t at = 0; (f = network_next(n, i, &at));)
 		network_kill(n, f);
-	variable *v = &n->var[i];
 	pool_free(&n->memory, v->unary, v->labels * sizeof *v->unary);
 	v->unary = NULL;
 	v->gone = true;
 	n->left--;
-	return note_elimination(n, v->id);
+}
+
+static bool finish_elimination(network *n, uint32_t i)
+{
+	network_take_out(n, i);
+	return note_elimination(n, n->var[i].id);
 }
 
 /* A variable without choice: its functions become functions of the others. */
@@ -408,7 +424,7 @@ static bool consider(network *n, heap *h, uint32_t i, size_t limit)
 	return entries == SIZE_MAX || heap_push(h, (candidate){ entries, i });
 }
 
-bool network_reduce(network *n, size_t limit)
+bool network_reduce(network *n, size_t limit, uint64_t work)
 {
 	heap h = { .m = n->m };
 	uint32_t neighbour[PROOF_MAX_ARITY];
@@ -422,6 +438,9 @@ bool network_reduce(network *n, size_t limit)
 		const candidate c = heap_pop(&h);
 		if (n->var[c.var].gone || h.current[c.var] != c.entries)
 			continue;
+		if (c.entries > work)
+			break;
+		work -= c.entries;
 		const uint32_t count = list_neighbours(n, c.var, PROOF_MAX_ARITY, neighbour);
 		ok = network_eliminate(n, c.var);
 		for (uint32_t k = 0; ok && k < count; k++)
@@ -491,6 +510,76 @@ bool network_remove_labels(network *n, uint32_t i, const bool *gone)
 	v->unary = unary;
 	v->labels = kept;
 	v->names = (uint32_t)t->names++;
+	return ok;
+}
+
+/* Marks the labels of variable i that f forbids whatever the others have. */
+static uint32_t mark_impossible(const network *n, const factor *f, uint32_t i, bool *gone)
+{
+	const uint32_t labels = n->var[i].labels;
+	uint32_t marked = 0;
+	size_t inner = 1;
+	for (uint32_t k = f->arity; f->var[--k] != i;)
+		inner *= n->var[f->var[k]].labels;
+	for (uint32_t a = 0; a < labels; a++) {
+		bool possible = false;
+		for (size_t o = a * inner; !possible && o < f->entries; o += labels * inner)
+			for (size_t r = 0; !possible && r < inner; r++)
+				possible = !cost_is_infinite(f->table[o + r]);
+		marked += !possible && !gone[a];
+		gone[a] = gone[a] || !possible;
+	}
+	return marked;
+}
+
+static bool note_prune(network *n, uint32_t i, uint32_t marked, const bool *gone)
+{
+	bool ok = proof_append(n->proof, (int64_t[]){ PROOF_PRUNE, marked }, 2);
+	for (uint32_t a = 0; ok && a < n->var[i].labels; a++)
+		if (gone[a])
+			ok = proof_append(n->proof, (int64_t[]){ n->var[i].id, network_label(n, i, a) }, 2);
+	return ok;
+}
+
+bool network_prune(network *n, uint32_t i, const bool *gone, bool *possible)
+{
+	uint32_t marked = 0;
+	for (uint32_t a = 0; a < n->var[i].labels; a++)
+		marked += gone[a];
+	*possible = marked < n->var[i].labels;
+	return note_prune(n, i, marked, gone) && (!*possible || network_remove_labels(n, i, gone));
+}
+
+bool network_prune_impossible(network *n, bool *possible)
+{
+	uint32_t most = 0;
+	for (uint32_t i = 0; i < n->vars; i++)
+		if (!n->var[i].gone) {
+			push_variable(n, i);
+			most = n->var[i].labels > most ? n->var[i].labels : most;
+		}
+	bool *gone = mem_array(n->m, most, sizeof *gone);
+	bool ok = gone != NULL;
+	*possible = true;
+	while (ok && n->queue_count > 0) {
+		const uint32_t i = pop_variable(n);
+		uint32_t marked = 0;
+		factor *f;
+		if (n->var[i].gone || !*possible)
+			continue;
+		memset(gone, 0, n->var[i].labels * sizeof *gone);
+		for (uint32_t a = 0; a < n->var[i].labels; a++) {
+			gone[a] = cost_is_infinite(n->var[i].unary[a]);
+			marked += gone[a];
+		}
+		for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+			marked += mark_impossible(n, f, i, gone);
+		if (marked == 0)
+			continue;
+		push_neighbours(n, i);
+		ok = network_prune(n, i, gone, possible);
+	}
+	mem_free(n->m, gone, most * sizeof *gone);
 	return ok;
 }
 

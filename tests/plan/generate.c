@@ -319,6 +319,26 @@ void generate_swin(problem *p, uint32_t operators, uint32_t orders, uint64_t see
 	finish(&m, v);
 }
 
+void generate_wide(problem *p, uint32_t operators, uint32_t orders, uint32_t window, uint64_t seed)
+{
+	maker m = { p, orders, seed, 0 };
+	uint32_t *value = calloc(operators + 1, sizeof *value), values = 0;
+	value[values++] = start(&m);
+	while (values < operators) {
+		uint32_t in[3];
+		const uint32_t inputs = 1 + random_below(&m.s, 3), back = values < window ? values : window;
+		for (uint32_t i = 0; i < inputs; i++)
+			in[i] = value[values - 1 - random_below(&m.s, back)];
+		m.bytes = 500 + random_below(&m.s, 1000);
+		const uint32_t kind = random_below(&m.s, 12);
+		value[values++] = kind == 0   ? make_first_only(&m, in[0])
+		                  : kind <= 4 ? make_decoupled(&m, in[0])
+		                              : make_tied(&m, inputs, in);
+	}
+	finish(&m, value[values - 1]);
+	free(value);
+}
+
 /* ---- Brute force ---- */
 
 /* Conversions of one class from the order x, given who reads what. */

@@ -17,6 +17,9 @@ void generate_resnet(problem *p, uint32_t operators, uint32_t orders, uint64_t s
 void generate_densenet(problem *p, uint32_t operators, uint32_t orders, uint64_t seed);
 void generate_swin(problem *p, uint32_t operators, uint32_t orders, uint64_t seed);
 
+/* No real network: operators that read two or three of the last `window` values, so that nothing is narrow. */
+void generate_wide(problem *p, uint32_t operators, uint32_t orders, uint32_t window, uint64_t seed);
+
 /* The least cost, by trying all configurations and produced orders. */
 uint64_t brute_force(const problem *p);
 /* How many assignments brute_force has to try. */
