@@ -67,17 +67,19 @@ static clast_status import_initializers(importer *x, Clast__GraphProto *g, const
 	for (size_t i = 0; !status && i < g->n_initializer; i++) {
 		const char *name = or_empty(g->initializer[i]->name);
 		status = new_value(x, s, name, &v);
-		if (!status)
-			status = set_constant(x, v, name, tensor,
-					      tensor_read(&x->tensors, g->initializer[i], &tensor, x->d));
+		if (status)
+			break;
+		status = tensor_read(&x->tensors, g->initializer[i], &tensor, x->d);
+		status = set_constant(x, v, name, tensor, status);
 	}
 	for (size_t i = 0; !status && i < g->n_sparse_initializer; i++) {
 		Clast__SparseTensorProto *sparse = g->sparse_initializer[i];
 		const char *name = sparse->values ? or_empty(sparse->values->name) : "";
 		status = new_value(x, s, name, &v);
-		if (!status)
-			status = set_constant(x, v, name, tensor,
-					      sparse_tensor_read(&x->tensors, sparse, &tensor, x->d));
+		if (status)
+			break;
+		status = sparse_tensor_read(&x->tensors, sparse, &tensor, x->d);
+		status = set_constant(x, v, name, tensor, status);
 	}
 	return status;
 }

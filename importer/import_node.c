@@ -147,10 +147,12 @@ static clast_status add_operator(importer *x, const scope *s, const Clast__NodeP
 	}
 	node_id id;
 	const size_t n_in = trimmed(n->n_input, n->input), n_out = trimmed(n->n_output, n->output);
-	const value_id *in = x->ids + first_id, *out = in + n->n_input;
+	/* A node with neither inputs nor attributes may come before the stacks exist. */
+	const value_id *in = x->ids ? x->ids + first_id : NULL, *out = in ? in + n->n_input : NULL;
+	const attr_value *attrs = x->attrs ? x->attrs + first_attr : NULL;
 	clast_status status = graph_add_node(x->m, s->graph, domain, n->op_type, version,
 					     prefixed(x, s, or_empty(n->name)), n_in, in, n_out, out,
-					     x->attr_count - first_attr, x->attrs + first_attr, &id, x->d);
+					     x->attr_count - first_attr, attrs, &id, x->d);
 	if (status != CLAST_ERROR_UNSUPPORTED)
 		return status;
 	char why[400];
