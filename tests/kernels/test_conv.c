@@ -1,0 +1,496 @@
+/* Convolution, depthwise and transposed, against a direct sum in double. */
+#include "harness.h"
+
+typedef struct conv_case {
+	conv_params p;
+	bool transposed;
+	weights_source source;
+	float *in, *out, *residual, *operand;
+	size_t out_count;
+	size_t axes[5];
+} conv_case;
+
+static void random_window(rng *r, conv_window *w, size_t rank, size_t most)
+{
+	for (size_t a = 0; a < 3; a++) {
+		const bool used = a + rank >= 3;
+		w->kernel[a] = used ? rng_range(r, 1, rng_chance(r, 20) ? 5 : 3) : 1;
+		w->stride[a] = used ? rng_range(r, 1, 3) : 1;
+		w->dilation[a] = used && rng_chance(r, 30) ? rng_range(r, 2, 3) : 1;
+		const size_t reach = (w->kernel[a] - 1) * w->dilation[a] + 1;
+		w->in[a] = used ? rng_range(r, 1, most) : 1;
+		w->pad[a] =
+			used ? (ptrdiff_t)rng_range(r, 0, reach) - (rng_chance(r, 10) && w->in[a] > 2) : 0;
+		const ptrdiff_t end = used ? (ptrdiff_t)rng_range(r, 0, reach) : 0;
+		const ptrdiff_t room = (ptrdiff_t)w->in[a] + w->pad[a] + end - (ptrdiff_t)reach;
+		w->out[a] = room < 0 ? 1 : (size_t)room / w->stride[a] + 1;
+	}
+	w->row_begin = 0;
+	w->row_end = w->out[ROW];
+}
+
+/* Dense or with gaps; returns the span of the image. */
+static size_t random_strides(rng *r, image_strides *s, size_t batch, const size_t *extent, size_t channels,
+			     bool gaps)
+{
+	s->axis[PIXEL] = (ptrdiff_t)(channels + (gaps ? rng_range(r, 0, 5) : 0));
+	s->axis[ROW] = s->axis[PIXEL] * (ptrdiff_t)extent[PIXEL] + (gaps ? (ptrdiff_t)rng_range(r, 0, 9) : 0);
+	s->axis[DEPTH] = s->axis[ROW] * (ptrdiff_t)extent[ROW] + (gaps ? (ptrdiff_t)rng_range(r, 0, 9) : 0);
+	s->batch = s->axis[DEPTH] * (ptrdiff_t)extent[DEPTH];
+	const size_t extents[5] = { batch, extent[0], extent[1], extent[2], channels };
+	const ptrdiff_t strides[5] = { s->batch, s->axis[0], s->axis[1], s->axis[2], 1 };
+	return span(5, extents, strides);
+}
+
+static void copy_strides(ptrdiff_t *to, const image_strides *s)
+{
+	to[0] = s->batch;
+	for (int a = 0; a < 3; a++)
+		to[1 + a] = s->axis[a];
+	to[4] = 1;
+}
+
+/* residual, clamp, and v * operand + 0.25 where operand is a full tensor or one value a channel */
+static void random_epilogue(rng *r, conv_case *c, size_t channels)
+{
+	epilogue *e = &c->p.epilogue;
+	const size_t extents[5] = { c->p.batch, c->p.window.out[0], c->p.window.out[1], c->p.window.out[2],
+				    channels };
+	memcpy(c->axes, extents, sizeof extents);
+	if (rng_chance(r, 40)) {
+		image_strides s;
+		e->flags |= EPILOGUE_RESIDUAL;
+		const size_t count =
+			random_strides(r, &s, c->p.batch, c->p.window.out, channels, rng_chance(r, 50));
+		copy_strides(e->residual, &s);
+		c->residual = floats_random(r, count);
+	}
+	if (rng_chance(r, 40)) {
+		e->flags |= EPILOGUE_CLAMP;
+		e->min = -0.5f;
+		e->max = rng_chance(r, 50) ? 0.75f : INFINITY;
+	}
+	if (rng_chance(r, 40)) {
+		image_strides s = { .batch = 0 };
+		size_t count = channels;
+		if (rng_chance(r, 50))
+			count = random_strides(r, &s, c->p.batch, c->p.window.out, channels, true);
+		e->flags |= EPILOGUE_PROGRAM;
+		e->operands = 1;
+		copy_strides(e->operand[0].stride, &s);
+		c->operand = floats_random(r, count);
+		e->program.count = 3;
+		e->program.code[0] = (program_instr){ .op = PROGRAM_LOAD, .dst = 1, .a = 0 };
+		e->program.code[1] = (program_instr){ .op = PROGRAM_MUL, .dst = 0, .a = 0, .b = 1 };
+		e->program.code[2] =
+			(program_instr){ .op = PROGRAM_ADD_CONST, .dst = 0, .a = 0, .imm = { 0.25f } };
+		cr_assert(program_valid(&e->program, 1, 1));
+	}
+}
+
+static conv_case random_case(rng *r, bool depthwise, bool transposed, size_t channels)
+{
+	conv_case c = { .transposed = transposed };
+	conv_params *p = &c.p;
+	const size_t rank = rng_chance(r, 20) ? 3 : rng_chance(r, 20) ? 1 : 2;
+	p->batch = rng_range(r, 1, 2);
+	random_window(r, &p->window, rank, rank == 3 ? 6 : 12);
+	if (transposed) {
+		conv_window *w = &p->window;
+		for (int a = 0; a < 3; a++) {
+			const size_t reach = (w->kernel[a] - 1) * w->dilation[a] + 1;
+			const ptrdiff_t full = (ptrdiff_t)((w->in[a] - 1) * w->stride[a] + reach);
+			w->pad[a] = rank + (size_t)a >= 3 ? (ptrdiff_t)rng_range(r, 0, reach / 2) : 0;
+			const ptrdiff_t out = full - w->pad[a] - (ptrdiff_t)rng_range(r, 0, 1) +
+					      (ptrdiff_t)rng_range(r, 0, 2);
+			w->out[a] = out < 1 ? 1 : (size_t)out;
+		}
+		w->row_end = w->out[ROW];
+	}
+	weights_shape *s = &p->weights;
+	s->groups = depthwise ? rng_range(r, 1, channels) : rng_chance(r, 30) ? rng_range(r, 2, 3) : 1;
+	s->in_channels = depthwise ? 1 : rng_range(r, 1, channels);
+	s->out_channels = depthwise ? 1 : rng_range(r, 1, channels);
+	memcpy(s->kernel, p->window.kernel, sizeof s->kernel);
+	memcpy(s->stride, p->window.stride, sizeof s->stride);
+	memcpy(s->dilation, p->window.dilation, sizeof s->dilation);
+	const size_t in_channels = s->groups * s->in_channels, out_channels = s->groups * s->out_channels;
+	c.in = floats_random(
+		r, random_strides(r, &p->in, p->batch, p->window.in, in_channels, rng_chance(r, 50)));
+	c.out_count = random_strides(r, &p->out, p->batch, p->window.out, out_channels, rng_chance(r, 50));
+	random_epilogue(r, &c, out_channels);
+
+	/* Weights as ONNX has them for the one, as for the other: [out][in] and [in][out]. */
+	const ptrdiff_t taps = (ptrdiff_t)(s->kernel[0] * s->kernel[1] * s->kernel[2]);
+	weights_source *w = &c.source;
+	w->data = floats_random(r, out_channels * s->in_channels * (size_t)taps);
+	w->tap[2] = 1;
+	w->tap[1] = (ptrdiff_t)s->kernel[2];
+	w->tap[0] = (ptrdiff_t)(s->kernel[1] * s->kernel[2]);
+	w->in = taps * (transposed ? (ptrdiff_t)s->out_channels : 1);
+	w->out = taps * (transposed ? 1 : (ptrdiff_t)s->in_channels);
+	w->group = taps * (ptrdiff_t)(s->in_channels * s->out_channels);
+	if (rng_chance(r, 70)) {
+		w->bias = floats_random(r, out_channels);
+		w->bias_stride = 1;
+	}
+	return c;
+}
+
+static float weight_at(const conv_case *c, size_t channel, size_t i, const size_t *t, float *bias)
+{
+	const weights_source *w = &c->source;
+	const size_t oc = c->p.weights.out_channels, q = w->out_index ? w->out_index[channel] : channel;
+	if (w->in_index)
+		i = w->in_index[i];
+	*bias = w->bias ? w->bias[(ptrdiff_t)q * w->bias_stride] : 0;
+	ptrdiff_t at = (ptrdiff_t)(q / oc) * w->group + (ptrdiff_t)(q % oc) * w->out + (ptrdiff_t)i * w->in;
+	for (int a = 0; a < 3; a++)
+		at += (ptrdiff_t)t[a] * w->tap[a];
+	return w->data[at];
+}
+
+/* The input position that tap t of output position o reads along axis a; false if there is none. */
+static bool position(const conv_case *c, int a, size_t o, size_t t, size_t *in)
+{
+	const conv_window *w = &c->p.window;
+	ptrdiff_t at;
+	if (c->transposed) {
+		at = (ptrdiff_t)o + w->pad[a] - (ptrdiff_t)(t * w->dilation[a]);
+		if (at < 0 || at % (ptrdiff_t)w->stride[a])
+			return false;
+		at /= (ptrdiff_t)w->stride[a];
+	} else {
+		at = (ptrdiff_t)(o * w->stride[a] + t * w->dilation[a]) - w->pad[a];
+	}
+	*in = (size_t)at;
+	return at >= 0 && at < (ptrdiff_t)w->in[a];
+}
+
+/* The exact value before the epilogue, and the sum of magnitudes for the error bound. */
+static double exact(const conv_case *c, const size_t *o, double *magnitude, size_t *terms)
+{
+	const conv_params *p = &c->p;
+	const weights_shape *s = &p->weights;
+	const size_t channel = o[4], group = channel / s->out_channels;
+	const ptrdiff_t in_channel = p->in_channel ? p->in_channel : 1;
+	float bias = 0;
+	size_t t[3], at[3];
+	double sum = 0;
+	*magnitude = 0;
+	*terms = 0;
+	memset(t, 0, sizeof t);
+	weight_at(c, channel, 0, t, &bias);
+	for (t[0] = 0; t[0] < s->kernel[0]; t[0]++)
+		for (t[1] = 0; t[1] < s->kernel[1]; t[1]++)
+			for (t[2] = 0; t[2] < s->kernel[2]; t[2]++) {
+				if (!position(c, 0, o[1], t[0], &at[0]) ||
+				    !position(c, 1, o[2], t[1], &at[1]) ||
+				    !position(c, 2, o[3], t[2], &at[2]))
+					continue;
+				const size_t row = p->window.in_ring ? at[1] % p->window.in_ring : at[1];
+				const float *in = c->in + (ptrdiff_t)o[0] * p->in.batch +
+						  (ptrdiff_t)at[0] * p->in.axis[0] +
+						  (ptrdiff_t)row * p->in.axis[1] +
+						  (ptrdiff_t)at[2] * p->in.axis[2];
+				for (size_t i = 0; i < s->in_channels; i++) {
+					const double x =
+						in[(ptrdiff_t)(group * s->in_channels + i) * in_channel];
+					const double product = x * weight_at(c, channel, i, t, &bias);
+					sum += product;
+					*magnitude += fabs(product);
+				}
+				*terms += s->in_channels;
+			}
+	*magnitude += fabs((double)bias);
+	return sum + bias;
+}
+
+static ptrdiff_t offset5(const ptrdiff_t *stride, const size_t *o)
+{
+	ptrdiff_t at = 0;
+	for (int i = 0; i < 5; i++)
+		at += (ptrdiff_t)o[i] * stride[i];
+	return at;
+}
+
+static void check_output(const conv_case *c, const float *out, const char *isa)
+{
+	const epilogue *e = &c->p.epilogue;
+	ptrdiff_t stride[5];
+	size_t o[5], written = 0, untouched = 0;
+	copy_strides(stride, &c->p.out);
+	for (o[0] = 0; o[0] < c->axes[0]; o[0]++)
+		for (o[1] = 0; o[1] < c->axes[1]; o[1]++)
+			for (o[2] = c->p.window.row_begin; o[2] < c->p.window.row_end; o[2]++)
+				for (o[3] = 0; o[3] < c->axes[3]; o[3]++)
+					for (o[4] = 0; o[4] < c->axes[4]; o[4]++) {
+						double magnitude;
+						size_t terms;
+						double v = exact(c, o, &magnitude, &terms);
+						if (e->flags & EPILOGUE_RESIDUAL) {
+							const double x = c->residual[offset5(e->residual, o)];
+							v += x;
+							magnitude += fabs(x);
+						}
+						if (e->flags & EPILOGUE_CLAMP)
+							v = fmin(fmax(v, (double)e->min), (double)e->max);
+						if (e->flags & EPILOGUE_PROGRAM)
+							v = v * c->operand[offset5(e->operand[0].stride, o)] +
+							    0.25;
+						const double bound =
+							((double)terms + 8) * 0x1p-24 * (magnitude + 1);
+						size_t at[5];
+						memcpy(at, o, sizeof at);
+						if (c->p.window.out_ring)
+							at[2] %= c->p.window.out_ring;
+						const float got = out[offset5(stride, at)];
+						written++;
+						cr_assert(fabs(got - v) <= bound,
+							  "%s: at %zu %zu %zu %zu %zu: %.9g, expected %.9g",
+							  isa, o[0], o[1], o[2], o[3], o[4], (double)got, v);
+					}
+	for (size_t i = 0; i < c->out_count; i++)
+		untouched += is_untouched(out[i]);
+	if (!c->p.window.out_ring)
+		cr_assert_eq(untouched, c->out_count - written, "%s: wrote between the elements", isa);
+}
+
+static void check(rng *r, const conv_case *c, kernel_id id, packing_id packing)
+{
+	EACH_ISA(t)
+	{
+		const size_t bytes = t->packing[packing]->bytes(&c->p.weights);
+		void *packed = memory_new((bytes + 63) / 64 * 64);
+		memset(packed, 0xff, bytes);
+		t->packing[packing]->pack(&c->p.weights, &c->source, packed);
+		float *out = floats_untouched(c->out_count), *again = floats_untouched(c->out_count);
+		void *args[CONV_OPERANDS + 1] = { out, c->in, packed, c->residual, c->operand };
+		run_whole(t->kernel[id], &c->p, args);
+		check_output(c, out, t->isa);
+		args[CONV_OUT] = again;
+		run_pieces(r, t->kernel[id], &c->p, args);
+		cr_assert(same_bits(out, again, c->out_count * sizeof(float)),
+			  "%s: the cut into pieces shows", t->isa);
+	}
+	memory_free_all();
+}
+
+Test(conv, agrees_with_the_sum_for_random_shapes)
+{
+	rng r = { 1 };
+	for (int i = 0; i < 300; i++) {
+		const conv_case c = random_case(&r, false, false, i % 10 == 0 ? 70 : 20);
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
+Test(conv, is_exact_at_every_number_of_columns)
+{
+	rng r = { 2 };
+	for (size_t n = 1; n <= 100; n++) {
+		conv_case c = random_case(&r, false, false, 8);
+		c.p.weights.groups = 1;
+		c = (conv_case){ .p = { .batch = 1, .weights = { 1, n, 5, { 1, 1, 1 } } } };
+		c.p.window = (conv_window){ .in = { 1, 1, 31 },
+					    .out = { 1, 1, 31 },
+					    .kernel = { 1, 1, 1 },
+					    .stride = { 1, 1, 1 },
+					    .dilation = { 1, 1, 1 },
+					    .row_end = 1 };
+		c.in = floats_random(&r, random_strides(&r, &c.p.in, 1, c.p.window.in, 5, false));
+		c.out_count = random_strides(&r, &c.p.out, 1, c.p.window.out, n, n % 2);
+		c.source = (weights_source){ .data = floats_random(&r, 5 * n), .out = 5, .in = 1 };
+		random_epilogue(&r, &c, n);
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
+Test(conv, adds_up_long_sums_in_blocks)
+{
+	rng r = { 3 };
+	for (int i = 0; i < 12; i++) {
+		conv_case c = { .p = { .batch = 1, .weights = { 1, 19 + (size_t)i, 300, { 1, 3, 1 } } } };
+		c.p.window = (conv_window){ .in = { 1, 5, 3 },
+					    .out = { 1, 5, 3 },
+					    .kernel = { 1, 3, 1 },
+					    .stride = { 1, 1, 1 },
+					    .dilation = { 1, 1, 1 },
+					    .pad = { 0, 1, 0 },
+					    .row_end = 5 };
+		c.in = floats_random(&r, random_strides(&r, &c.p.in, 1, c.p.window.in, 300, i % 2));
+		c.out_count =
+			random_strides(&r, &c.p.out, 1, c.p.window.out, c.p.weights.out_channels, i % 3 == 0);
+		c.source = (weights_source){ .data = floats_random(&r, 900 * c.p.weights.out_channels),
+					     .out = 900,
+					     .in = 3,
+					     .tap = { 0, 1, 0 } };
+		random_epilogue(&r, &c, c.p.weights.out_channels);
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
+Test(conv, takes_channels_in_any_order)
+{
+	rng r = { 4 };
+	for (int i = 0; i < 60; i++) {
+		conv_case c = random_case(&r, false, false, 24);
+		const weights_shape *s = &c.p.weights;
+		const size_t n = s->groups * s->out_channels;
+		uint32_t *in = memory_new(s->in_channels * 4), *out = memory_new(n * 4);
+		const size_t turn = rng_range(&r, 0, s->in_channels - 1),
+			     swap = rng_range(&r, 0, s->groups - 1);
+		for (size_t k = 0; k < s->in_channels; k++)
+			in[k] = (uint32_t)((k + turn) % s->in_channels);
+		/* Whole groups change places, and channels turn within each. */
+		for (size_t k = 0; k < n; k++)
+			out[k] = (uint32_t)((k / s->out_channels + swap) % s->groups * s->out_channels +
+					    (k + turn) % s->out_channels);
+		c.source.in_index = in;
+		c.source.out_index = out;
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
+Test(conv, reads_a_picture_in_first_order)
+{
+	rng r = { 5 };
+	for (int i = 0; i < 40; i++) {
+		conv_case c = random_case(&r, false, false, 5);
+		conv_params *p = &c.p;
+		const size_t pixels = p->window.in[0] * p->window.in[1] * p->window.in[2];
+		const size_t channels = p->weights.groups * p->weights.in_channels;
+		p->in_channel = (ptrdiff_t)pixels;
+		p->in.axis[PIXEL] = 1;
+		p->in.axis[ROW] = (ptrdiff_t)p->window.in[PIXEL];
+		p->in.axis[DEPTH] = p->in.axis[ROW] * (ptrdiff_t)p->window.in[ROW];
+		p->in.batch = (ptrdiff_t)(pixels * channels);
+		c.in = floats_random(&r, p->batch * pixels * channels);
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
+/* A strip of rows, read from and written to rings that hold just the rows it needs. */
+static void make_strip(rng *r, conv_case *c)
+{
+	conv_window *w = &c->p.window;
+	w->row_begin = rng_range(r, 0, w->out[ROW] - 1);
+	w->row_end = rng_range(r, w->row_begin, w->out[ROW]);
+	const size_t reach = (w->kernel[ROW] - 1) * w->dilation[ROW] + 1;
+	const size_t rows =
+		w->row_end > w->row_begin ? (w->row_end - w->row_begin - 1) * w->stride[ROW] + reach : 1;
+	if (rng_chance(r, 50) && w->in[DEPTH] == 1)
+		w->in_ring = rows;
+	if (rng_chance(r, 50) && w->out[DEPTH] == 1)
+		w->out_ring = w->row_end - w->row_begin + rng_range(r, 1, 2);
+	if (w->in_ring) {
+		const size_t extent[3] = { 1, w->in_ring, w->in[PIXEL] };
+		c->in = floats_random(r,
+				      random_strides(r, &c->p.in, c->p.batch, extent,
+						     c->p.weights.groups * c->p.weights.in_channels, true));
+	}
+	if (w->out_ring) {
+		const size_t extent[3] = { 1, w->out_ring, w->out[PIXEL] };
+		c->out_count = random_strides(r, &c->p.out, c->p.batch, extent,
+					      c->p.weights.groups * c->p.weights.out_channels, true);
+	}
+}
+
+Test(conv, computes_strips_of_rows_between_rings)
+{
+	rng r = { 6 };
+	for (int i = 0; i < 150; i++) {
+		const bool depthwise = i % 2;
+		conv_case c = random_case(&r, depthwise, false, 20);
+		make_strip(&r, &c);
+		check(&r, &c, depthwise ? KERNEL_depthwise_f32 : KERNEL_conv_f32,
+		      depthwise ? PACKING_DEPTHWISE : PACKING_GEMM);
+	}
+}
+
+Test(depthwise, agrees_with_the_sum_for_random_shapes)
+{
+	rng r = { 7 };
+	for (int i = 0; i < 300; i++) {
+		const conv_case c = random_case(&r, true, false, 70);
+		check(&r, &c, KERNEL_depthwise_f32, PACKING_DEPTHWISE);
+	}
+}
+
+Test(depthwise, agrees_at_every_width_for_the_usual_filters)
+{
+	static const size_t filter[][2] = { { 3, 1 }, { 3, 2 }, { 5, 1 }, { 5, 2 }, { 7, 1 } };
+	rng r = { 8 };
+	for (size_t f = 0; f < 5; f++)
+		for (size_t width = 1; width <= 33; width++) {
+			const size_t k = filter[f][0], s = filter[f][1], out = (width - 1) / s + 1;
+			conv_case c = { .p = { .batch = 1, .weights = { 17, 1, 1, { 1, k, k } } } };
+			c.p.window = (conv_window){ .in = { 1, 6, width },
+						    .out = { 1, 5 / s + 1, out },
+						    .kernel = { 1, k, k },
+						    .stride = { 1, s, s },
+						    .dilation = { 1, 1, 1 },
+						    .pad = { 0, (ptrdiff_t)k / 2, (ptrdiff_t)k / 2 },
+						    .row_end = 5 / s + 1 };
+			c.in = floats_random(&r,
+					     random_strides(&r, &c.p.in, 1, c.p.window.in, 17, width % 2));
+			c.out_count = random_strides(&r, &c.p.out, 1, c.p.window.out, 17, width % 3 == 0);
+			c.source = (weights_source){ .data = floats_random(&r, 17 * k * k),
+						     .group = (ptrdiff_t)(k * k),
+						     .tap = { 0, (ptrdiff_t)k, 1 } };
+			random_epilogue(&r, &c, 17);
+			check(&r, &c, KERNEL_depthwise_f32, PACKING_DEPTHWISE);
+		}
+}
+
+Test(conv_transpose, agrees_with_the_sum_for_random_shapes)
+{
+	rng r = { 9 };
+	for (int i = 0; i < 300; i++) {
+		const conv_case c = random_case(&r, false, true, 20);
+		check(&r, &c, KERNEL_conv_transpose_f32, PACKING_TRANSPOSE);
+	}
+}
+
+Test(conv, lets_nan_through_the_clamp_and_may_add_in_place)
+{
+	rng r = { 10 };
+	EACH_ISA(t)
+	{
+		conv_params p = { .batch = 1, .weights = { 1, 21, 2, { 1, 1, 1 } } };
+		p.window = (conv_window){ .in = { 1, 1, 9 },
+					  .out = { 1, 1, 9 },
+					  .kernel = { 1, 1, 1 },
+					  .stride = { 1, 1, 1 },
+					  .dilation = { 1, 1, 1 },
+					  .row_end = 1 };
+		p.in.axis[PIXEL] = 2;
+		p.out.axis[PIXEL] = 21;
+		p.epilogue.flags = EPILOGUE_RESIDUAL | EPILOGUE_CLAMP;
+		p.epilogue.max = INFINITY;
+		copy_strides(p.epilogue.residual, &p.out);
+		float *in = floats_random(&r, 18), *out = floats_random(&r, 9 * 21),
+		      *w = floats_random(&r, 42);
+		float *before = floats_new(9 * 21);
+		in[8] = NAN;
+		in[10] = INFINITY;
+		w[0] = -1;
+		memcpy(before, out, 9 * 21 * sizeof(float));
+		void *packed = memory_new((t->packing[PACKING_GEMM]->bytes(&p.weights) + 63) / 64 * 64);
+		const weights_source source = { .data = w, .out = 2, .in = 1 };
+		t->packing[PACKING_GEMM]->pack(&p.weights, &source, packed);
+		void *args[] = { out, in, packed, out };
+		run_whole(t->kernel[KERNEL_conv_f32], &p, args);
+		for (int x = 0; x < 9; x++)
+			for (int c = 0; c < 21; c++) {
+				const float v = in[2 * x] * w[2 * c] + in[2 * x + 1] * w[2 * c + 1] +
+						before[x * 21 + c];
+				const float got = out[x * 21 + c];
+				if (x == 4)
+					cr_assert(isnan(got));
+				else
+					cr_assert(got == fmaxf(v, 0) || fabsf(got - fmaxf(v, 0)) < 1e-6f);
+			}
+	}
+	memory_free_all();
+}
