@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* The place in x of element o of y. */
+/* The place in x of element o of y. Where the length of y matters, ONNX's reference takes it before rounding down. */
 static double coordinate(resize_coordinates how, const resize_axis *a, double o)
 {
 	switch (how) {
@@ -19,7 +19,7 @@ static double coordinate(resize_coordinates how, const resize_axis *a, double o)
 	case RESIZE_HALF_PIXEL_FOR_NN:
 		return (o + 0.5) / a->scale;
 	case RESIZE_PYTORCH_HALF_PIXEL:
-		return a->out > 1 ? (o + 0.5) / a->scale - 0.5 : 0;
+		return a->width == 1 ? 0 : (o + 0.5) / a->scale - 0.5;
 	case RESIZE_HALF_PIXEL_SYMMETRIC:
 		return (double)a->in / 2 * (1 - (double)a->out / a->width) + (o + 0.5) / a->scale - 0.5;
 	default:
