@@ -23,13 +23,13 @@ typedef struct image_strides {
  * Strips: only the output rows [row_begin, row_end) are computed. With in_ring (out_ring) not 0, the input
  * (output) holds that many rows in a ring: row r lies at slot r % ring; the caller sees to it that the rows
  * the strip reads are there. Operands of the epilogue are never rings. */
-typedef struct window {
+typedef struct conv_window {
 	size_t in[3], out[3];
 	size_t kernel[3], stride[3], dilation[3];
 	ptrdiff_t pad[3];
 	size_t row_begin, row_end;
 	size_t in_ring, out_ring;
-} window;
+} conv_window;
 
 /* out[n, o, z, y, x] = bias[o] + sum over taps and the channels i of the group of o of in[n, i, ..] * w[o, i,
  * taps], then the epilogue, whose axes are batch, depth, row, pixel, channel. ONNX Conv. Groups with one
@@ -38,7 +38,7 @@ typedef struct window {
 typedef struct conv_params {
 	size_t batch;
 	weights_shape weights; /* kernel equals window.kernel */
-	window window;
+	conv_window window;
 	image_strides in, out;
 	/* Stride along the channels of the input; 0 means 1. Others are for the first convolution of a
 	 * network, which may read a picture in `first` order; with many input channels they are slow. */
@@ -66,7 +66,7 @@ typedef enum pool_kind {
 typedef struct pool_params {
 	uint32_t kind;
 	size_t batch, channels;
-	window window;
+	conv_window window;
 	ptrdiff_t pad_end[3]; /* what POOL_AVERAGE_PADDED counts as inside at the end */
 	image_strides in, out;
 	epilogue epilogue;

@@ -26,7 +26,7 @@
  * more factors down; what is still above the bound has no kernel. */
 #define KERNEL_MAX_AXES 8
 
-typedef struct kernel {
+typedef struct compute_kernel {
 	const char *name;
 	size_t params_bytes;
 	/* The number of tasks, at most 2^31. */
@@ -37,7 +37,7 @@ typedef struct kernel {
 	void (*run)(const void *params, void *const *args, size_t begin, size_t end, void *scratch);
 	/* Whether this variant computes params (NULL: all that the contract describes). */
 	bool (*supports)(const void *params);
-} kernel;
+} compute_kernel;
 
 /* Element types that loads and stores of elementwise programs convert from and to float32. */
 typedef enum kernel_dtype {

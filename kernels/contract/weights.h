@@ -39,10 +39,10 @@ typedef enum packing_id {
 	PACKING_COUNT
 } packing_id;
 
-typedef struct packing {
+typedef struct weights_packing {
 	const char *name;
 	size_t (*bytes)(const weights_shape *shape); /* SIZE_MAX where it does not fit into size_t */
 	void (*pack)(const weights_shape *shape, const weights_source *source, void *packed);
-} packing;
+} weights_packing;
 
 #endif

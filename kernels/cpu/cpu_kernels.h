@@ -8,8 +8,8 @@
 typedef struct cpu_kernels {
 	const char *isa; /* "avx2" */
 	size_t vector;   /* floats in a vector */
-	const kernel *kernel[KERNEL_COUNT];
-	const packing *packing[PACKING_COUNT];
+	const compute_kernel *kernel[KERNEL_COUNT];
+	const weights_packing *packing[PACKING_COUNT];
 } cpu_kernels;
 
 /* The kernels for the best instruction set that this machine has and the environment variable CLAST_ISA

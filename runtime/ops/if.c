@@ -39,14 +39,17 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	infer_value *yes = bump_array(in->memory, 2 * in->n_out, sizeof *yes), *no = yes + in->n_out;
 	if (!yes)
 		return fail_memory(d, 0);
-	s = infer_branch(in, at->then_branch, yes, d);
-	s = s ? s : infer_branch(in, at->else_branch, no, d);
 	const int64_t *cond = infer_numbers(in, 0, &n);
+	const bool only_yes = cond && cond[0], only_no = cond && !cond[0];
+	const clast_status then_status = infer_branch(in, at->then_branch, yes, only_no ? NULL : d);
+	const clast_status else_status = infer_branch(in, at->else_branch, no, only_yes || then_status ? NULL : d);
+	/* A branch that never runs may contradict the shapes at hand; functions written for any rank do. */
+	s = only_no ? else_status : then_status ? then_status : only_yes ? CLAST_OK : else_status;
 	for (size_t i = 0; i < in->n_out && !s; i++) {
 		char what[32];
 		snprintf(what, sizeof what, "output %zu", i);
 		const bool present = out->out[i].present;
-		out->out[i] = cond && !cond[0] ? no[i] : yes[i];
+		out->out[i] = only_no ? no[i] : yes[i];
 		if (!cond)
 			s = body_unify(in, &out->out[i], &no[i], what, d);
 		out->out[i].present = present;

@@ -23,7 +23,7 @@ typedef struct plan {
 } plan;
 
 /* Every tap lies inside the image. */
-static bool no_padding(const window *w)
+static bool no_padding(const conv_window *w)
 {
 	for (int a = 0; a < 3; a++) {
 		const ptrdiff_t last =
@@ -37,7 +37,7 @@ static bool no_padding(const window *w)
 static void plan_direct(plan *g)
 {
 	const conv_params *p = g->p;
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const size_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
 	g->direct = false;
 	if (taps != 1 || g->in_channel != 1 || w->in_ring || g->m == 0 || !no_padding(w))
@@ -60,7 +60,7 @@ static void plan_direct(plan *g)
 static plan plan_of(const conv_params *p)
 {
 	plan g = { .p = p };
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const weights_shape *s = &p->weights;
 	g.lines = w->row_end - w->row_begin;
 	g.m = p->batch * w->out[DEPTH] * g.lines * w->out[PIXEL];
@@ -152,7 +152,7 @@ static inline void put(const row_writer *w, size_t k, size_t count, const float 
 static void collect_pixel(const plan *g, const float *in, const pixel *at, const row_writer *to)
 {
 	const conv_params *p = g->p;
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const size_t channels = p->weights.in_channels, line = w->kernel[PIXEL] * channels;
 	const ptrdiff_t z0 = first_tap(w, DEPTH, at->z), y0 = first_tap(w, ROW, at->y);
 	const ptrdiff_t x0 = first_tap(w, PIXEL, at->x);
@@ -200,7 +200,7 @@ static void collect(const plan *g, const float *in, size_t begin, size_t end, si
 static void multiply_direct(const plan *g, const float *in, size_t begin, size_t end, product *prod)
 {
 	const conv_params *p = g->p;
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	float *const *out = prod->out;
 	const float *const *residual = prod->residual;
 	for (size_t m = begin; m < end;) {
@@ -307,5 +307,5 @@ static void conv_run(const void *params, void *const *args, size_t begin, size_t
 		run_task(&g, args, task, &w);
 }
 
-extern const kernel ISA(conv_f32);
-const kernel ISA(conv_f32) = { "conv_f32", sizeof(conv_params), conv_tasks, conv_scratch, conv_run };
+extern const compute_kernel ISA(conv_f32);
+const compute_kernel ISA(conv_f32) = { "conv_f32", sizeof(conv_params), conv_tasks, conv_scratch, conv_run };

@@ -49,8 +49,8 @@ static void pack(const weights_shape *shape, const weights_source *source, void 
 	}
 }
 
-extern const packing ISA(packing_depthwise);
-const packing ISA(packing_depthwise) = { "depthwise", pack_bytes, pack };
+extern const weights_packing ISA(packing_depthwise);
+const weights_packing ISA(packing_depthwise) = { "depthwise", pack_bytes, pack };
 
 /* ---- Tiles ---- */
 
@@ -166,7 +166,7 @@ static void tile_any(const tile *t, bool edge)
 
 typedef void tile_fn(const tile *t, bool edge);
 
-static tile_fn *choose(const window *w)
+static tile_fn *choose(const conv_window *w)
 {
 	const size_t width = w->kernel[PIXEL], stride = w->stride[PIXEL];
 	if (w->dilation[PIXEL] == 1 && width == 3)
@@ -190,7 +190,7 @@ typedef struct plan {
 
 static plan plan_of(const conv_params *p)
 {
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	plan g = { .p = p, .channels = p->weights.groups };
 	g.vectors = div_up(g.channels, VEC);
 	g.lines = line_count(w, p->batch);
@@ -224,7 +224,7 @@ typedef struct line {
 static void find_rows(const plan *g, line *l)
 {
 	const conv_params *p = g->p;
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const ptrdiff_t z0 = first_tap(w, DEPTH, l->at.z), y0 = first_tap(w, ROW, l->at.y);
 	const range z = taps_inside(z0, w->kernel[DEPTH], w->dilation[DEPTH], w->in[DEPTH]);
 	const range y = taps_inside(y0, w->kernel[ROW], w->dilation[ROW], w->in[ROW]);
@@ -243,7 +243,7 @@ static void find_rows(const plan *g, line *l)
 static void run_vector(const plan *g, void *const *args, const line *l, size_t channel, tile_fn *fn)
 {
 	const conv_params *p = g->p;
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const epilogue *e = &p->epilogue;
 	const float *weights = (const float *)args[CONV_WEIGHTS] + channel * (g->taps + 1);
 	const float *in = (const float *)args[CONV_IN] + channel;
@@ -350,6 +350,6 @@ static bool depthwise_supports(const void *params)
 	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && (p->in_channel | 1) == 1;
 }
 
-extern const kernel ISA(depthwise_f32);
-const kernel ISA(depthwise_f32) = { "depthwise_f32",   sizeof(conv_params), depthwise_tasks,
-				    depthwise_scratch, depthwise_run,       depthwise_supports };
+extern const compute_kernel ISA(depthwise_f32);
+const compute_kernel ISA(depthwise_f32) = { "depthwise_f32",   sizeof(conv_params), depthwise_tasks,
+					    depthwise_scratch, depthwise_run,       depthwise_supports };

@@ -61,5 +61,5 @@ static size_t pack_gemm_bytes(const weights_shape *shape)
 	return bytes;
 }
 
-extern const packing ISA(packing_gemm);
-const packing ISA(packing_gemm) = { "gemm", pack_gemm_bytes, pack_gemm };
+extern const weights_packing ISA(packing_gemm);
+const weights_packing ISA(packing_gemm) = { "gemm", pack_gemm_bytes, pack_gemm };

@@ -12,7 +12,7 @@ typedef struct pixel {
 } pixel;
 
 /* The first pixel of the line-th line that is asked for, over depth and batch. */
-static inline pixel line_at(const window *w, size_t line)
+static inline pixel line_at(const conv_window *w, size_t line)
 {
 	const size_t lines = w->row_end - w->row_begin;
 	pixel at = { .x = 0 };
@@ -24,7 +24,7 @@ static inline pixel line_at(const window *w, size_t line)
 }
 
 /* Goes on to the next pixel, over lines, depth and batch. */
-static inline void pixel_next(const window *w, pixel *at)
+static inline void pixel_next(const conv_window *w, pixel *at)
 {
 	if (++at->x < w->out[PIXEL])
 		return;
@@ -38,7 +38,7 @@ static inline void pixel_next(const window *w, pixel *at)
 	at->n++;
 }
 
-static inline size_t line_count(const window *w, size_t batch)
+static inline size_t line_count(const conv_window *w, size_t batch)
 {
 	return batch * w->out[DEPTH] * (w->row_end - w->row_begin);
 }
@@ -48,7 +48,7 @@ static inline size_t ring_slot(size_t ring, size_t row)
 	return ring ? row % ring : row;
 }
 
-static inline ptrdiff_t output_offset(const window *w, const image_strides *out, const pixel *at)
+static inline ptrdiff_t output_offset(const conv_window *w, const image_strides *out, const pixel *at)
 {
 	return (ptrdiff_t)at->n * out->batch + (ptrdiff_t)at->z * out->axis[DEPTH] +
 	       (ptrdiff_t)ring_slot(w->out_ring, at->y) * out->axis[ROW] +
@@ -62,7 +62,7 @@ static inline ptrdiff_t residual_offset(const epilogue *e, const pixel *at)
 }
 
 /* Where tap 0 of output position `at` reads along axis a. */
-static inline ptrdiff_t first_tap(const window *w, int a, size_t at)
+static inline ptrdiff_t first_tap(const conv_window *w, int a, size_t at)
 {
 	return (ptrdiff_t)(at * w->stride[a]) - w->pad[a];
 }

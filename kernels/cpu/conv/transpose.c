@@ -8,8 +8,8 @@
 #include "conv/spatial.h"
 #include "gemm/tile.h"
 
-extern const kernel ISA(conv_f32);
-extern const packing ISA(packing_gemm);
+extern const compute_kernel ISA(conv_f32);
+extern const weights_packing ISA(packing_gemm);
 
 static size_t common_divisor(size_t a, size_t b)
 {
@@ -115,8 +115,8 @@ static void pack(const weights_shape *shape, const weights_source *source, void 
 	ISA(packing_gemm).pack(&none, source, to);
 }
 
-extern const packing ISA(packing_transpose);
-const packing ISA(packing_transpose) = { "transpose", pack_bytes, pack };
+extern const weights_packing ISA(packing_transpose);
+const weights_packing ISA(packing_transpose) = { "transpose", pack_bytes, pack };
 
 /* ---- Phases ---- */
 
@@ -141,7 +141,7 @@ static size_t class_of(const axis *x, size_t f, ptrdiff_t pad)
 static void phase_axis(phase *ph, const conv_params *p, int a, size_t f, size_t *class)
 {
 	const axis x = axis_of(&p->weights, a);
-	window *w = &ph->conv.window;
+	conv_window *w = &ph->conv.window;
 	const size_t s = x.stride;
 	*class = class_of(&x, f, p->window.pad[a]);
 	const size_t taps = *class < x.step ? class_size(&x, *class) : 0;
@@ -190,7 +190,7 @@ static phase phase_at(const conv_params *p, size_t index)
 		phase_axis(&ph, p, a, index % s, &class[a]);
 		index /= s;
 	}
-	window *w = &ph.conv.window;
+	conv_window *w = &ph.conv.window;
 	w->row_begin = 0;
 	w->row_end = w->out[ROW];
 	w->in_ring = w->out_ring = 0;
@@ -260,6 +260,6 @@ static void transpose_run(const void *params, void *const *args, size_t begin, s
 	}
 }
 
-extern const kernel ISA(conv_transpose_f32);
-const kernel ISA(conv_transpose_f32) = { "conv_transpose_f32", sizeof(conv_params), transpose_tasks,
-					 transpose_scratch, transpose_run };
+extern const compute_kernel ISA(conv_transpose_f32);
+const compute_kernel ISA(conv_transpose_f32) = { "conv_transpose_f32", sizeof(conv_params), transpose_tasks,
+						 transpose_scratch, transpose_run };

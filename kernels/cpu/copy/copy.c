@@ -209,8 +209,8 @@ static size_t no_scratch(const void *params)
 	return 0;
 }
 
-extern const kernel ISA(copy);
-const kernel ISA(copy) = { "copy", sizeof(copy_params), copy_tasks, no_scratch, copy_run };
+extern const compute_kernel ISA(copy);
+const compute_kernel ISA(copy) = { "copy", sizeof(copy_params), copy_tasks, no_scratch, copy_run };
 
 /* ---- Fill ---- */
 
@@ -239,5 +239,5 @@ static void fill_run(const void *params, void *const *args, size_t begin, size_t
 	copy_run(&c, copy_args, begin, end, scratch);
 }
 
-extern const kernel ISA(fill);
-const kernel ISA(fill) = { "fill", sizeof(fill_params), fill_tasks, no_scratch, fill_run };
+extern const compute_kernel ISA(fill);
+const compute_kernel ISA(fill) = { "fill", sizeof(fill_params), fill_tasks, no_scratch, fill_run };

@@ -224,5 +224,5 @@ static void gemm_run(const void *params, void *const *args, size_t begin, size_t
 		run_task(&g, args, task, &w);
 }
 
-extern const kernel ISA(gemm_f32);
-const kernel ISA(gemm_f32) = { "gemm_f32", sizeof(gemm_params), gemm_tasks, gemm_scratch, gemm_run };
+extern const compute_kernel ISA(gemm_f32);
+const compute_kernel ISA(gemm_f32) = { "gemm_f32", sizeof(gemm_params), gemm_tasks, gemm_scratch, gemm_run };

@@ -14,7 +14,7 @@ typedef struct plan {
 
 static plan plan_of(const pool_params *p)
 {
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	plan g = { .p = p, .lines = line_count(w, p->batch) };
 	const size_t line = w->out[PIXEL] * p->channels * w->kernel[0] * w->kernel[1] * w->kernel[2];
 	g.line_step = size_max(1, 65536 / size_max(1, line));
@@ -38,7 +38,7 @@ typedef struct work {
 static work work_of(const plan *g, char *scratch)
 {
 	work w = { .bytes = 0 };
-	const window *win = &g->p->window;
+	const conv_window *win = &g->p->window;
 	w.row = scratch_part(scratch, &w.bytes, win->kernel[DEPTH] * win->kernel[ROW] * sizeof(*w.row));
 	if (g->p->epilogue.flags & EPILOGUE_PROGRAM) {
 		w.results = scratch_part(scratch, &w.bytes, win->out[PIXEL] * g->p->channels * sizeof(float));
@@ -153,7 +153,7 @@ static void run_pixel(const spot *s, size_t channels, uint32_t kind)
 /* How many taps along axis a count for the average at output position o. */
 static size_t counted(const pool_params *p, int a, size_t o)
 {
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	ptrdiff_t first = first_tap(w, a, o);
 	size_t extent = w->in[a];
 	if (p->kind == POOL_AVERAGE_PADDED) {
@@ -166,7 +166,7 @@ static size_t counted(const pool_params *p, int a, size_t o)
 
 static size_t find_rows(const pool_params *p, const pixel *at, ptrdiff_t *row)
 {
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const ptrdiff_t z0 = first_tap(w, DEPTH, at->z), y0 = first_tap(w, ROW, at->y);
 	const range z = taps_inside(z0, w->kernel[DEPTH], w->dilation[DEPTH], w->in[DEPTH]);
 	const range y = taps_inside(y0, w->kernel[ROW], w->dilation[ROW], w->in[ROW]);
@@ -184,7 +184,7 @@ static size_t find_rows(const pool_params *p, const pixel *at, ptrdiff_t *row)
 static void run_line(const plan *g, void *const *args, size_t line, const work *wk)
 {
 	const pool_params *p = g->p;
-	const window *w = &p->window;
+	const conv_window *w = &p->window;
 	const epilogue *e = &p->epilogue;
 	const pixel at = line_at(w, line);
 	float *out = (float *)args[POOL_OUT] + output_offset(w, &p->out, &at);
@@ -219,5 +219,5 @@ static void pool_run(const void *params, void *const *args, size_t begin, size_t
 		run_line(&g, args, line, &w);
 }
 
-extern const kernel ISA(pool_f32);
-const kernel ISA(pool_f32) = { "pool_f32", sizeof(pool_params), pool_tasks, pool_scratch, pool_run };
+extern const compute_kernel ISA(pool_f32);
+const compute_kernel ISA(pool_f32) = { "pool_f32", sizeof(pool_params), pool_tasks, pool_scratch, pool_run };

@@ -83,6 +83,6 @@ static void eltwise_run(const void *params, void *const *args, size_t begin, siz
 		run_task(params, &w, args, task, scratch);
 }
 
-const kernel ISA(eltwise);
-const kernel ISA(eltwise) = { "eltwise", sizeof(eltwise_params), eltwise_tasks, eltwise_scratch,
-			      eltwise_run };
+const compute_kernel ISA(eltwise);
+const compute_kernel ISA(eltwise) = { "eltwise", sizeof(eltwise_params), eltwise_tasks, eltwise_scratch,
+				      eltwise_run };

@@ -491,6 +491,11 @@ void epilogue_run(const epilogue *e, void *const *args, size_t first, size_t axe
 		  size_t rows, size_t cols, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row,
 		  void *scratch)
 {
+	if (!(e->flags & EPILOGUE_PROGRAM)) {
+		for (size_t r = 0; r < rows; r++)
+			copy_floats(out + (ptrdiff_t)r * out_row, in + (ptrdiff_t)r * in_row, cols);
+		return;
+	}
 	program_view view[EPILOGUE_MAX_OPERANDS];
 	for (uint32_t i = 0; i < e->operands; i++) {
 		const ptrdiff_t *stride = e->operand[i].stride;

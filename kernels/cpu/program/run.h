@@ -25,7 +25,7 @@ void program_run(const program *p, size_t rows, size_t cols, const program_view 
 /* The program of an epilogue over `rows` rows of `cols` columns, where the rows are consecutive along the
  * last but one axis of the kernel's output. at: coordinates of the first element, one for each of `axes`
  * axes. in: what the kernel computed, row by row in_row apart; out: where the results go. args: the kernel's,
- * first: index of operand 0. */
+ * first: index of operand 0. Without a program it copies. */
 #define epilogue_run ISA(epilogue_run)
 void epilogue_run(const epilogue *e, void *const *args, size_t first, size_t axes, const size_t *at,
 		  size_t rows, size_t cols, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row,

@@ -176,6 +176,6 @@ static void resize_run(const void *params, void *const *args, size_t begin, size
 		run_line(&g, args, line, &w);
 }
 
-extern const kernel ISA(resize_f32);
-const kernel ISA(resize_f32) = { "resize_f32", sizeof(resize_params), resize_tasks, resize_scratch,
-				 resize_run };
+extern const compute_kernel ISA(resize_f32);
+const compute_kernel ISA(resize_f32) = { "resize_f32", sizeof(resize_params), resize_tasks, resize_scratch,
+					 resize_run };

@@ -93,9 +93,9 @@ static void layer_norm_run(const void *params, void *const *args, size_t begin, 
 			       args[LAYER_NORM_BIAS], means ? means + i : NULL, invs ? invs + i : NULL);
 }
 
-extern const kernel ISA(layer_norm_f32);
-const kernel ISA(layer_norm_f32) = { "layer_norm_f32", sizeof(layer_norm_params), layer_norm_tasks,
-				     no_scratch, layer_norm_run };
+extern const compute_kernel ISA(layer_norm_f32);
+const compute_kernel ISA(layer_norm_f32) = { "layer_norm_f32", sizeof(layer_norm_params), layer_norm_tasks,
+					     no_scratch, layer_norm_run };
 
 /* ---- Group normalisation: a task is one image's groups that lie in some vectors of channels ---- */
 
@@ -202,9 +202,9 @@ static void group_norm_run(const void *params, void *const *args, size_t begin, 
 		group_norm_task(&g, args, task, mean, factor);
 }
 
-extern const kernel ISA(group_norm_f32);
-const kernel ISA(group_norm_f32) = { "group_norm_f32", sizeof(group_norm_params), group_norm_tasks,
-				     group_norm_scratch, group_norm_run };
+extern const compute_kernel ISA(group_norm_f32);
+const compute_kernel ISA(group_norm_f32) = { "group_norm_f32", sizeof(group_norm_params), group_norm_tasks,
+					     group_norm_scratch, group_norm_run };
 
 /* ---- Local response normalisation ---- */
 
@@ -259,5 +259,5 @@ static void lrn_run(const void *params, void *const *args, size_t begin, size_t 
 			scratch);
 }
 
-extern const kernel ISA(lrn_f32);
-const kernel ISA(lrn_f32) = { "lrn_f32", sizeof(lrn_params), lrn_tasks, lrn_scratch, lrn_run };
+extern const compute_kernel ISA(lrn_f32);
+const compute_kernel ISA(lrn_f32) = { "lrn_f32", sizeof(lrn_params), lrn_tasks, lrn_scratch, lrn_run };

@@ -311,5 +311,6 @@ static size_t no_scratch(const void *params)
 	return 0;
 }
 
-extern const kernel ISA(reduce_f32);
-const kernel ISA(reduce_f32) = { "reduce_f32", sizeof(reduce_params), reduce_tasks, no_scratch, reduce_run };
+extern const compute_kernel ISA(reduce_f32);
+const compute_kernel ISA(reduce_f32) = { "reduce_f32", sizeof(reduce_params), reduce_tasks, no_scratch,
+					 reduce_run };

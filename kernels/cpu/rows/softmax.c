@@ -170,6 +170,6 @@ static void softmax_run(const void *params, void *const *args, size_t begin, siz
 	}
 }
 
-extern const kernel ISA(softmax_f32);
-const kernel ISA(softmax_f32) = { "softmax_f32", sizeof(softmax_params), softmax_tasks, softmax_scratch,
-				  softmax_run };
+extern const compute_kernel ISA(softmax_f32);
+const compute_kernel ISA(softmax_f32) = { "softmax_f32", sizeof(softmax_params), softmax_tasks,
+					  softmax_scratch, softmax_run };

@@ -5,10 +5,10 @@
 #define STRINGIFY(x) #x
 #define NAME(isa) STRINGIFY(isa)
 
-#define KERNEL(id, params) extern const kernel ISA(id);
+#define KERNEL(id, params) extern const compute_kernel ISA(id);
 #include "kernels.def"
 #undef KERNEL
-extern const packing ISA(packing_gemm), ISA(packing_depthwise), ISA(packing_transpose);
+extern const weights_packing ISA(packing_gemm), ISA(packing_depthwise), ISA(packing_transpose);
 
 extern const cpu_kernels ISA(cpu_kernels);
 const cpu_kernels ISA(cpu_kernels) = {
