@@ -30,20 +30,20 @@ static bool accepts_weights(const lower_node *x, port *ports)
 }
 
 /* Spatial axis i of n goes to kernel axis i + 3 - n; those before it have extent 1. */
-static void set_window(const conv_geometry *g, conv_window *w)
+static void set_window(const conv_geometry *g, conv_params *p)
 {
 	for (int a = 0; a < 3; a++) {
 		const int i = a - (3 - g->spatial);
 		const bool there = i >= 0;
-		w->in[a] = there ? (size_t)g->in[i] : 1;
-		w->out[a] = there ? (size_t)g->out[i] : 1;
-		w->kernel[a] = there ? (size_t)g->kernel[i] : 1;
-		w->stride[a] = there ? (size_t)g->stride[i] : 1;
-		w->dilation[a] = there ? (size_t)g->dilation[i] : 1;
-		w->pad[a] = there ? (ptrdiff_t)g->pad_begin[i] : 0;
+		p->window.in[a] = there ? (size_t)g->in[i] : 1;
+		p->window.out[a] = there ? (size_t)g->out[i] : 1;
+		p->window.kernel[a] = there ? (size_t)g->kernel[i] : 1;
+		p->window.stride[a] = there ? (size_t)g->stride[i] : 1;
+		p->window.dilation[a] = there ? (size_t)g->dilation[i] : 1;
+		p->window.pad[a] = there ? (ptrdiff_t)g->pad_begin[i] : 0;
 	}
-	w->row_begin = 0;
-	w->row_end = w->out[ROW];
+	p->window.row_begin = 0;
+	p->window.row_end = p->window.out[ROW];
 }
 
 /* Logical axes of depth, row, pixel, -1 where there is none; then batch and channel around them for epilogues. */
@@ -137,7 +137,7 @@ static clast_status lower_conv(lowering *l)
 	if (!g.out_channels || !g.in_channels)
 		return CLAST_ERROR_UNSUPPORTED;
 	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
-	set_window(&g, &p.window);
+	set_window(&g, &p);
 	set_shape(&g, out, in, &p);
 	set_weights(w, l->n_in > 2 ? &l->in[2] : NULL, g.spatial, &source);
 	source.group = (ptrdiff_t)out * w->data->strides[0];
@@ -170,7 +170,7 @@ static clast_status lower_transpose(lowering *l)
 	if (!g.out_channels || !g.in_channels)
 		return CLAST_ERROR_UNSUPPORTED;
 	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
-	set_window(&g, &p.window);
+	set_window(&g, &p);
 	set_shape(&g, out, in, &p);
 	set_weights(w, l->n_in > 2 ? &l->in[2] : NULL, g.spatial, &source);
 	source.group = (ptrdiff_t)in * w->data->strides[0];
