@@ -16,6 +16,12 @@ static const clast_input_shape *given_shape(const importer *x, const char *name)
 	return NULL;
 }
 
+/* Some writers call every unknown extent "?". */
+static bool is_name(const char *s)
+{
+	return s && *s && strcmp(s, "?");
+}
+
 static clast_status fix_symbol(importer *x, const char *symbol, int64_t extent, const char *input)
 {
 	uint32_t index;
@@ -54,7 +60,7 @@ static clast_status fix_shape(importer *x, const clast_input_shape *given, const
 			return fail(x->d, CLAST_ERROR_ARGUMENT,
 				    "shape of input \"%s\": axis %zu is %lld in the model, not %lld",
 				    name.text, a, (long long)p->dim_value, (long long)extent);
-		if (p->dim_param && *p->dim_param)
+		if (is_name(p->dim_param))
 			status = fix_symbol(x, p->dim_param, extent, given->name);
 	}
 	return status;
@@ -83,12 +89,12 @@ static dim named_dim(importer *x, const char *name)
 	uint32_t index;
 	if (map_get(&x->fixed, name, &index))
 		return x->fixed_dims[index];
-	return dim_symbol(x->m->dims, name, 0, DIM_NO_MAX);
+	return dim_symbol(x->m->dims, name, 1, DIM_NO_MAX);
 }
 
 static clast_status read_dim(importer *x, const dimension *p, const char *of, size_t axis, dim *out)
 {
-	const bool named = p->dim_param && *p->dim_param;
+	const bool named = is_name(p->dim_param);
 	if (p->has_dim_value && p->dim_param)
 		return fail(x->d, CLAST_ERROR_MODEL, "axis %zu of \"%s\" has an extent and a name", axis,
 			    quote(of).text);
@@ -103,7 +109,7 @@ static clast_status read_dim(importer *x, const dimension *p, const char *of, si
 	} else {
 		char hint[96];
 		snprintf(hint, sizeof(hint), "%.60s.%zu", of, axis);
-		*out = dim_fresh(x->m->dims, hint, 0, DIM_NO_MAX);
+		*out = dim_fresh(x->m->dims, hint, 1, DIM_NO_MAX);
 	}
 	return *out == DIM_ERROR ? fail_memory(x->d, 0) : CLAST_OK;
 }
@@ -171,7 +177,7 @@ static void use_given(const importer *x, const char *name, shape *s)
 		if (given->dims[a] >= 0)
 			s->dims[a] = given->dims[a];
 		else if (s->rank < 0)
-			s->dims[a] = dim_fresh(x->m->dims, name, 0, DIM_NO_MAX);
+			s->dims[a] = dim_fresh(x->m->dims, name, 1, DIM_NO_MAX);
 	}
 	s->rank = (int)given->rank;
 }

@@ -497,6 +497,7 @@ static clast_status begin_late(run *r)
 	*l = *s;
 	l->memory = &r->s->memory;
 	bump_init(&l->region, l->memory);
+	l->symbols = NULL;
 	l->calls = NULL;
 	l->args = NULL;
 	l->buffers = NULL;

@@ -66,7 +66,8 @@ clast_status graph_set_shape(clast_model *m, value_id id, clast_dtype dtype, con
 			return fail_memory(d, 0);
 	}
 	v->rank = s->rank;
-	memcpy((dim *)v->dims, s->dims, (size_t)s->rank * sizeof(dim));
+	for (int a = 0; a < s->rank; a++) /* an extent without a name is equal to no other */
+		((dim *)v->dims)[a] = s->dims[a] == DIM_UNKNOWN ? dim_fresh(m->dims, "unknown", 1, DIM_NO_MAX) : s->dims[a];
 	return CLAST_OK;
 }
 

@@ -50,11 +50,7 @@ static clast_status store(clast_model *m, value_id id, const infer_value *x, cla
 		v->dtype = dtype;
 		return CLAST_OK;
 	}
-	shape s = x->shape;
-	for (int a = 0; a < s.rank; a++)
-		if (s.dims[a] == DIM_UNKNOWN)
-			s.dims[a] = dim_fresh(m->dims, "unknown", 0, DIM_NO_MAX);
-	return graph_set_shape(m, id, dtype, &s, d);
+	return graph_set_shape(m, id, dtype, &x->shape, d);
 }
 
 typedef struct driver {

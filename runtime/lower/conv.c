@@ -114,8 +114,11 @@ static void set_shape(const conv_geometry *g, size_t out, size_t in, conv_params
 {
 	p->batch = (size_t)g->batch;
 	p->weights = (weights_shape){ .groups = (size_t)g->group, .out_channels = out, .in_channels = in };
-	for (int a = 0; a < 3; a++)
+	for (int a = 0; a < 3; a++) {
 		p->weights.kernel[a] = p->window.kernel[a];
+		p->weights.stride[a] = p->window.stride[a];
+		p->weights.dilation[a] = p->window.dilation[a];
+	}
 }
 
 /* ---- Conv ---- */

@@ -464,6 +464,24 @@ static clast_status build_blocks(builder *b, graph_id g)
 	return s;
 }
 
+/* Which dims are symbols: shapes met while running give them their values. */
+static clast_status list_symbols(clast_plan *p, clast_diag *d)
+{
+	const dim_table *t = p->model->dims;
+	const size_t n = dim_symbol_count(t);
+	for (size_t i = 0; i < n; i++) {
+		const size_t at = (size_t)(dim_symbol_at(t, i) - DIM_FIRST_ID);
+		p->symbol_of_count = at + 1 > p->symbol_of_count ? at + 1 : p->symbol_of_count;
+	}
+	p->symbol_of = bump_array(&p->region, p->symbol_of_count + 1, sizeof *p->symbol_of);
+	if (!p->symbol_of)
+		return fail_memory(d, 0);
+	memset(p->symbol_of, 0xff, p->symbol_of_count * sizeof *p->symbol_of);
+	for (size_t i = 0; i < n; i++)
+		p->symbol_of[dim_symbol_at(t, i) - DIM_FIRST_ID] = (uint32_t)i;
+	return CLAST_OK;
+}
+
 static clast_status build(clast_plan *p, clast_diag *d)
 {
 	clast_model *m = p->model;
@@ -485,6 +503,8 @@ static clast_status build(clast_plan *p, clast_diag *d)
 		p->order_count = 1;
 		s = build_blocks(&b, 0);
 	}
+	if (!s)
+		s = list_symbols(p, d);
 	mem_free(&p->memory, b.choice.produced, values * sizeof *b.choice.produced);
 	mem_free(&p->memory, b.fact_of, values * sizeof *b.fact_of);
 	mem_free(&p->memory, b.variant, values * sizeof *b.variant);

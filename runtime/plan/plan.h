@@ -82,6 +82,8 @@ struct clast_plan {
 	size_t value_capacity, step_capacity, node_capacity, fused_capacity, ref_capacity, fact_ref_capacity, fact_capacity,
 		step_node_capacity, order_capacity, port_capacity;
 	index_set order_set;
+	uint32_t *symbol_of;    /* by dim id - DIM_FIRST_ID: the symbol's index, or NO_ID */
+	size_t symbol_of_count;
 
 	pthread_mutex_t lock;   /* of the pool of packed weights */
 	packed_weight *weights;

@@ -145,8 +145,52 @@ static void touch(specialisation *s, uint32_t base, uint32_t step)
 		b->first = step;
 }
 
+/* The symbols' values, from every shape known by now. */
+static bool bind_symbols(specialisation *s)
+{
+	const clast_plan *p = s->plan;
+	const size_t n = dim_symbol_count(p->model->dims);
+	if (!s->symbols && !(s->symbols = bump_array(&s->region, n + 1, sizeof *s->symbols)))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		s->symbols[i] = DIM_UNKNOWN;
+	for (uint32_t f = 0; f < s->block->fact_count; f++) {
+		const value *v = &p->model->values[p->facts[s->block->first_fact + f]];
+		const infer_value *x = &s->facts[f];
+		if (!fact_known(x) || v->rank != x->shape.rank)
+			continue;
+		for (int a = 0; a < v->rank; a++) {
+			const size_t at = (size_t)(v->dims[a] - DIM_FIRST_ID);
+			if (dim_is_expr(v->dims[a]) && at < p->symbol_of_count && p->symbol_of[at] != NO_ID)
+				s->symbols[p->symbol_of[at]] = x->shape.dims[a];
+		}
+	}
+	dim_complete(p->model->dims, s->symbols);
+	return true;
+}
+
+/* An order with numbers in place of symbols. */
+static bool evaluate_order(specialisation *s, order *o)
+{
+	const dim_table *t = s->plan->model->dims;
+	for (int round = 0; round < 2; round++) {
+		bool known = true;
+		for (int i = 0; i < o->n; i++)
+			known &= dim_is_number(o->factors[i].stride) && dim_is_number(o->factors[i].extent);
+		if (known)
+			return true;
+		if (round || !bind_symbols(s))
+			return false;
+		for (int i = 0; i < o->n; i++)
+			if (dim_eval(t, o->factors[i].stride, s->symbols, &o->factors[i].stride) ||
+			    dim_eval(t, o->factors[i].extent, s->symbols, &o->factors[i].extent))
+				return false;
+	}
+	return false;
+}
+
 /* The dense view of a value in its order. */
-static bool dense_view(const specialisation *s, uint32_t pv, tensor_view *v)
+static bool dense_view(specialisation *s, uint32_t pv, tensor_view *v)
 {
 	const clast_plan *p = s->plan;
 	const plan_value *x = &p->values[pv];
@@ -156,10 +200,7 @@ static bool dense_view(const specialisation *s, uint32_t pv, tensor_view *v)
 		dims[a] = f->shape.dims[a];
 	if (!x->whole) {
 		order o = p->orders[x->order];
-		for (int i = 0; i < o.n; i++)
-			if (!dim_is_number(o.factors[i].stride) || !dim_is_number(o.factors[i].extent))
-				return false;
-		return order_view(&o, f->dtype, f->shape.rank, dims, NULL, v);
+		return evaluate_order(s, &o) && order_view(&o, f->dtype, f->shape.rank, dims, NULL, v);
 	}
 	view_dense(v, f->dtype, f->shape.rank, dims, NULL);
 	int64_t stride = 1;

@@ -54,6 +54,7 @@ typedef struct specialisation {
 	bump region;
 	infer_value *facts;         /* by fact */
 	spec_place *places;         /* by plan value of the block */
+	int64_t *symbols;           /* values of dim symbols, DIM_UNKNOWN where not met; NULL until an order needs them */
 	spec_step *steps;
 	spec_call *calls;
 	spec_arg *args;
