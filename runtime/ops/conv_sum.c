@@ -3,13 +3,16 @@
 #include "offsets.h"
 #include "product.h"
 
+#define OUTSIDE INT64_MIN
+
 /* For one image and group: rows are output channels, columns output positions, k runs over input channels and
  * taps. */
 typedef struct work {
 	const conv_sum *sum;
 	int64_t taps, channels; /* of a group */
 	int64_t x_base, w_base, y_base, first_channel;
-	int64_t *x_channel, *x_axis[MAX_SPATIAL], *w_out, *w_k, *y_channel, *y_position;
+	int64_t *x_channel, *w_out, *w_k, *y_channel, *y_position;
+	int64_t *x_tap[MAX_SPATIAL]; /* [output position][tap] of an axis: offset in x, or OUTSIDE */
 	int64_t k, positions;
 } work;
 
@@ -23,30 +26,31 @@ static void row(const product *p, int64_t m, double *a)
 		a[k] -= w->sum->w_zero[w->first_channel + m];
 }
 
-/* Where the window of each output position begins in the input, along each axis. */
-static void window_starts(const conv_geometry *g, int64_t n0, int count, int64_t starts[][MAX_SPATIAL])
+/* Indices along each axis of consecutive output positions. */
+static void find_positions(const conv_geometry *g, int64_t n0, int count, int64_t positions[][MAX_SPATIAL])
 {
 	for (int lane = 0; lane < count; lane++) {
 		int64_t n = n0 + lane;
 		for (int i = g->spatial - 1; i >= 0; i--) {
-			starts[lane][i] = n % g->out[i] * g->stride[i] - g->pad_begin[i];
+			positions[lane][i] = n % g->out[i];
 			n /= g->out[i];
 		}
 	}
 }
 
-/* Offset of a tap within a channel, or -1 in the padding. */
-static int64_t tap_offset(const work *w, const int64_t *start, const int64_t *tap, bool *inside)
+/* Offset of a tap within a channel. */
+static int64_t tap_offset(const work *w, const int64_t *position, const int64_t *tap, bool *inside)
 {
 	const conv_geometry *g = &w->sum->geometry;
 	int64_t offset = 0;
+	*inside = true;
 	for (int i = 0; i < g->spatial; i++) {
-		const int64_t at = start[i] + tap[i] * g->dilation[i];
-		if (at < 0 || at >= g->in[i])
+		const int64_t at = w->x_tap[i][position[i] * g->kernel[i] + tap[i]];
+		if (at == OUTSIDE)
 			return *inside = false, 0;
-		offset += w->x_axis[i][at];
+		offset += at;
 	}
-	return *inside = true, offset;
+	return offset;
 }
 
 static bool next_tap(const conv_geometry *g, int64_t *tap)
@@ -64,13 +68,13 @@ static void panel(const product *p, int64_t n0, int count, double *b)
 	const work *w = p->context;
 	const conv_geometry *g = &w->sum->geometry;
 	const tensor_view *x = w->sum->x;
-	int64_t starts[PRODUCT_LANES][MAX_SPATIAL], tap[MAX_SPATIAL] = { 0 }, t = 0;
-	window_starts(g, n0, count, starts);
+	int64_t positions[PRODUCT_LANES][MAX_SPATIAL], tap[MAX_SPATIAL] = { 0 }, t = 0;
+	find_positions(g, n0, count, positions);
 	do {
 		int64_t offsets[PRODUCT_LANES];
 		bool inside[PRODUCT_LANES];
 		for (int lane = 0; lane < count; lane++)
-			offsets[lane] = tap_offset(w, starts[lane], tap, &inside[lane]);
+			offsets[lane] = tap_offset(w, positions[lane], tap, &inside[lane]);
 		for (int64_t c = 0; c < w->channels; c++) {
 			double *to = b + (c * w->taps + t) * PRODUCT_LANES;
 			load_reals(x, w->x_base + w->x_channel[c], offsets, count, to, 1);
@@ -92,6 +96,17 @@ static void store(const product *p, int64_t m, int64_t n0, int count, const doub
 	}
 }
 
+static int64_t *tap_table(bump *b, const tensor_view *x, const conv_geometry *g, int i)
+{
+	int64_t *table = bump_array(b, (size_t)g->out[i] * (size_t)g->kernel[i], sizeof *table), *to = table;
+	for (int64_t o = 0; table && o < g->out[i]; o++)
+		for (int64_t k = 0; k < g->kernel[i]; k++) {
+			const int64_t at = o * g->stride[i] + k * g->dilation[i] - g->pad_begin[i];
+			*to++ = at < 0 || at >= g->in[i] ? OUTSIDE : axis_offset(x, 2 + i, at);
+		}
+	return table;
+}
+
 static bool prepare(work *w, bump *b)
 {
 	const conv_sum *s = w->sum;
@@ -101,7 +116,7 @@ static bool prepare(work *w, bump *b)
 	bool ok = true;
 	for (int i = 0; i < g->spatial; i++) {
 		w->taps *= g->kernel[i];
-		ok = ok && (w->x_axis[i] = offset_table(b, s->x, 2 + i, 3 + i, NULL));
+		ok = ok && (w->x_tap[i] = tap_table(b, s->x, g, i));
 	}
 	w->w_out = offset_table(b, s->w, 0, 1, NULL);
 	w->w_k = offset_table(b, s->w, 1, s->w->rank, &w->k);

@@ -7,13 +7,27 @@
 /* Rows of a kept at a time: at most 4 MiB of doubles. */
 #define ROW_BLOCK_BYTES ((int64_t)4 << 20)
 
+/* Pairs, which every 64-bit target has in registers; at -O2 an array of sums would live in memory. b may lie anywhere. */
+typedef double pair __attribute__((vector_size(16), aligned(8)));
+_Static_assert(PRODUCT_LANES == 16, "product_lanes() is written out for 8 pairs");
+
 void product_lanes(int64_t k, const double *a, const double *b, double *y)
 {
-	double sum[PRODUCT_LANES] = { 0 };
-	for (int64_t i = 0; i < k; i++)
-		for (int lane = 0; lane < PRODUCT_LANES; lane++)
-			sum[lane] += a[i] * b[i * PRODUCT_LANES + lane];
-	memcpy(y, sum, sizeof sum);
+	pair s0 = { 0 }, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+	for (int64_t i = 0; i < k; i++) {
+		const pair *row = (const pair *)(b + i * PRODUCT_LANES);
+		const double x = a[i];
+		s0 += x * row[0];
+		s1 += x * row[1];
+		s2 += x * row[2];
+		s3 += x * row[3];
+		s4 += x * row[4];
+		s5 += x * row[5];
+		s6 += x * row[6];
+		s7 += x * row[7];
+	}
+	const pair sums[] = { s0, s1, s2, s3, s4, s5, s6, s7 };
+	memcpy(y, sums, sizeof sums);
 }
 
 clast_status product_run(call *c, const product *p)
