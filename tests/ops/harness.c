@@ -900,6 +900,8 @@ void case_run(op_case *c)
 
 void case_fails(op_case *c, clast_status status, const char *text)
 {
+	if (!c->n_out)
+		add_output(c, true, NULL);
 	clast_status s = add_node(c);
 	if (!s)
 		s = graph_infer_node(c->model, c->node, &c->diag);
