@@ -174,15 +174,30 @@ static void unpack_bits(clast_dtype dtype, const uint8_t *from, uint8_t *to, siz
 	}
 }
 
-static void copy_raw(const tensor_header *h, const uint8_t *from, uint8_t *to)
+/* Elements first, first + 1, ... of a raw payload. */
+static void copy_some(const tensor_header *h, const uint8_t *raw, uint8_t *to, size_t first, size_t count)
 {
+	const uint8_t *from = raw + packed_size(h->dtype, first);
+	const size_t element = clast_dtype_bytes(h->dtype);
 	if (dtype_bits(h->dtype) < 8)
-		unpack_bits(h->dtype, from, to, h->count);
+		unpack_bits(h->dtype, from, to + first, count);
 	else if (h->dtype == CLAST_BOOL)
-		for (size_t i = 0; i < h->count; i++)
-			to[i] = from[i] != 0;
-	else if (h->bytes)
-		memcpy(to, from, h->bytes);
+		for (size_t i = 0; i < count; i++)
+			to[first + i] = from[i] != 0;
+	else
+		memcpy(to + first * element, from, count * element);
+}
+
+/* Piece by piece, so that the pages of a large tensor are not in memory twice. */
+static void copy_raw(const tensor_header *h, const mapped_file *f, size_t at, bool forget, uint8_t *to)
+{
+	enum { PIECE = 1 << 20 }; /* elements; a multiple of those in a byte */
+	for (size_t first = 0; first < h->count; first += PIECE) {
+		const size_t count = h->count - first < PIECE ? h->count - first : PIECE;
+		copy_some(h, f->bytes + at, to, first, count);
+		if (forget)
+			file_forget(f, at + packed_size(h->dtype, first), packed_size(h->dtype, count));
+	}
 }
 
 static uint8_t *new_elements(const tensor_reader *r, const tensor_header *h, clast_diag *d)
@@ -208,9 +223,7 @@ static clast_status take_raw(const tensor_reader *r, const tensor_header *h, map
 	uint8_t *to = new_elements(r, h, d);
 	if (!to)
 		return CLAST_ERROR_MEMORY;
-	copy_raw(h, from, to);
-	if (keep && h->packed_bytes >= FORGET_BYTES)
-		file_forget(f, at, h->packed_bytes);
+	copy_raw(h, f, at, keep && h->packed_bytes >= FORGET_BYTES, to);
 	*out = to;
 	return CLAST_OK;
 }
