@@ -1,6 +1,7 @@
 /* The public functions on models. */
 #include <string.h>
 
+#include "api.h"
 #include "import.h"
 #include "pass.h"
 #include "plan.h"
@@ -77,7 +78,7 @@ static const char *dim_text(clast_model *m, dim e)
 	return bump_string(&m->region, text, n < sizeof text ? n : sizeof text - 1);
 }
 
-static clast_status describe(const clast_model *model, value_id id, const char *name, clast_value_info *info)
+clast_status value_describe(const clast_model *model, value_id id, const char *name, clast_value_info *info)
 {
 	clast_model *m = (clast_model *)model; /* names of dims are made on demand */
 	const value *v = &m->values[id];
@@ -97,12 +98,12 @@ clast_status clast_model_input(const clast_model *m, size_t index, clast_value_i
 {
 	if (!m || !info || index >= m->graphs[0].input_count)
 		return CLAST_ERROR_ARGUMENT;
-	return describe(m, m->graphs[0].inputs[index], m->values[m->graphs[0].inputs[index]].name, info);
+	return value_describe(m, m->graphs[0].inputs[index], m->values[m->graphs[0].inputs[index]].name, info);
 }
 
 clast_status clast_model_output(const clast_model *m, size_t index, clast_value_info *info)
 {
 	if (!m || !info || index >= m->graphs[0].output_count)
 		return CLAST_ERROR_ARGUMENT;
-	return describe(m, m->graphs[0].outputs[index], m->graphs[0].output_names[index], info);
+	return value_describe(m, m->graphs[0].outputs[index], m->graphs[0].output_names[index], info);
 }

@@ -1,0 +1,285 @@
+/* clast inspect: the plan of a model. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "json.h"
+#include "strategies.h"
+
+typedef struct inspection {
+	engine e;
+	clast_plan_report report;
+	clast_step_info *steps;
+	size_t step_count;
+	strategy_plan plans[STRATEGIES_MOST];
+	clast_plan_report reports[STRATEGIES_MOST];
+	size_t plan_count;
+} inspection;
+
+static void bytes_text(size_t bytes, char text[24])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double x = (double)bytes;
+	size_t u = 0;
+	for (; x >= 1024 && u < 4; u++)
+		x /= 1024;
+	snprintf(text, 24, u ? "%.1f %s" : "%.0f %s", x, units[u]);
+}
+
+/* ---- Reading the plan ---- */
+
+static clast_status read_steps(inspection *i, problem *p)
+{
+	i->step_count = clast_plan_step_count(i->e.plan);
+	i->steps = calloc(i->step_count + 1, sizeof(*i->steps));
+	if (!i->steps)
+		return problem_set(p, CLAST_ERROR_MEMORY, NULL, "out of memory");
+	clast_status s = CLAST_OK;
+	for (size_t k = 0; !s && k < i->step_count; k++) {
+		i->steps[k].struct_size = sizeof(*i->steps);
+		s = clast_plan_step(i->e.plan, k, &i->steps[k]);
+	}
+	return s;
+}
+
+static clast_status read_report(const clast_plan *plan, clast_plan_report *r)
+{
+	*r = (clast_plan_report){ .struct_size = sizeof(*r) };
+	return clast_plan_get_report(plan, r);
+}
+
+static clast_status read_plan(inspection *i, const options *o, problem *p)
+{
+	clast_status s = engine_load(&i->e, o, o->arguments[0], p);
+	if (!s)
+		s = engine_plan(&i->e, o, NULL, &i->e.plan, p);
+	if (!s)
+		s = problem_in(p, i->e.path, read_report(i->e.plan, &i->report));
+	if (!s)
+		s = problem_in(p, i->e.path, read_steps(i, p));
+	if (!s && (o->json.count || o->layout.count))
+		s = strategies_plan(&i->e, o, "all", i->plans, &i->plan_count, p);
+	for (size_t k = 0; !s && k < i->plan_count; k++)
+		s = problem_in(p, i->e.path, read_report(i->plans[k].plan, &i->reports[k]));
+	return s;
+}
+
+/* ---- Text ---- */
+
+static void print_values(const char *title, const clast_value_info *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char text[300];
+		value_text(&values[i], text, sizeof(text));
+		printf("%-9s %-28s %s\n", title, values[i].name, text);
+	}
+}
+
+static void print_summary(const inspection *i)
+{
+	const clast_plan_report *r = &i->report;
+	char transposed[24], copied[24], bound[24], arena[24], weights[24];
+	bytes_text(r->transpose_bytes, transposed);
+	bytes_text(r->copy_bytes, copied);
+	bytes_text(r->lower_bound_bytes, bound);
+	bytes_text(r->arena_bytes, arena);
+	bytes_text(r->weights_bytes, weights);
+	printf("plan      %zu nodes in %zu steps, %zu by reference\n", r->nodes, r->steps,
+	       r->reference_steps);
+	printf("layout    %zu transposes inside and %zu for inputs and outputs move %s (%s); copies %s\n",
+	       r->transposes, r->io_transposes, transposed, r->optimal ? "optimal" : "not proved optimal",
+	       copied);
+	printf("bound     no plan of this graph and these kernels moves less than %s\n", bound);
+	printf("memory    arena %s, packed weights %s\n", arena, weights);
+}
+
+static void print_steps(const inspection *i)
+{
+	printf("\n%5s  %-22s %-28s %-16s %-22s %-16s %s\n", "step", "operator", "node", "kernel", "output",
+	       "order", "fused");
+	for (size_t k = 0; k < i->step_count; k++) {
+		const clast_step_info *s = &i->steps[k];
+		char text[300];
+		value_text(&s->shape, text, sizeof(text));
+		const char *shade = s->conversion                     ? colour_out(COLOUR_YELLOW)
+				    : !strcmp(s->kernel, "reference") ? colour_out(COLOUR_DIM)
+								      : "";
+		printf("%s%5zu  %-22s %-28s %-16s %-22s %-16s %s%s\n", shade, k, s->op, s->node, s->kernel,
+		       text, s->order, s->fused, *shade ? colour_out(COLOUR_NONE) : "");
+	}
+}
+
+static void print_strategies(const inspection *i)
+{
+	printf("\n%-10s %10s %14s %14s\n", "strategy", "transposes", "bytes moved", "bytes copied");
+	for (size_t k = 0; k < i->plan_count; k++)
+		printf("%-10s %10zu %14zu %14zu\n", i->plans[k].name, i->reports[k].transposes,
+		       i->reports[k].transpose_bytes, i->reports[k].copy_bytes);
+}
+
+static double elements_of_step(const clast_step_info *s)
+{
+	double n = s->shape.rank < 0 ? 0 : (double)clast_dtype_bytes(s->shape.dtype);
+	for (int a = 0; a < s->shape.rank; a++)
+		n *= s->shape.dims[a] < 0 ? 1 : (double)s->shape.dims[a];
+	return n;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double x = elements_of_step(*(const clast_step_info *const *)a),
+		     y = elements_of_step(*(const clast_step_info *const *)b);
+	return (x < y) - (x > y);
+}
+
+static void print_largest(const inspection *i)
+{
+	const clast_step_info **sorted = calloc(i->step_count + 1, sizeof(*sorted));
+	if (!sorted)
+		return;
+	for (size_t k = 0; k < i->step_count; k++)
+		sorted[k] = &i->steps[k];
+	qsort(sorted, i->step_count, sizeof(*sorted), by_size);
+	printf("\nlargest values\n");
+	for (size_t k = 0; k < i->step_count && k < 10; k++) {
+		char text[300], size[24];
+		value_text(&sorted[k]->shape, text, sizeof(text));
+		bytes_text((size_t)elements_of_step(sorted[k]), size);
+		printf("%12s  %-30s %-28s by %s\n", size, sorted[k]->output, text, sorted[k]->op);
+	}
+	free(sorted);
+}
+
+static int by_kernel(const void *a, const void *b)
+{
+	const clast_step_info *x = *(const clast_step_info *const *)a,
+			      *y = *(const clast_step_info *const *)b;
+	const int op = strcmp(x->op, y->op);
+	return op ? op : strcmp(x->kernel, y->kernel);
+}
+
+static void print_ops(const inspection *i)
+{
+	const clast_step_info **sorted = calloc(i->step_count + 1, sizeof(*sorted));
+	if (!sorted)
+		return;
+	for (size_t k = 0; k < i->step_count; k++)
+		sorted[k] = &i->steps[k];
+	qsort(sorted, i->step_count, sizeof(*sorted), by_kernel);
+	printf("\n%6s  %-24s %s\n", "steps", "operator", "kernel");
+	for (size_t k = 0, run; k < i->step_count; k += run) {
+		for (run = 1; k + run < i->step_count && !by_kernel(&sorted[k], &sorted[k + run]);)
+			run++;
+		printf("%6zu  %-24s %s\n", run, sorted[k]->op, sorted[k]->kernel);
+	}
+	free(sorted);
+}
+
+/* ---- JSON ---- */
+
+static void write_value(json *j, const char *key, const clast_value_info *v)
+{
+	json_object(j, key);
+	json_string(j, "name", v->name);
+	json_string(j, "dtype", clast_dtype_name(v->dtype));
+	if (v->rank >= 0)
+		json_integers(j, "shape", (size_t)v->rank, v->dims);
+	else
+		json_string(j, "shape", NULL);
+	json_end_object(j);
+}
+
+static void write_values(json *j, const char *key, const clast_value_info *values, size_t count)
+{
+	json_array(j, key);
+	for (size_t i = 0; i < count; i++)
+		write_value(j, NULL, &values[i]);
+	json_end_array(j);
+}
+
+static void write_steps(json *j, const inspection *i)
+{
+	json_array(j, "steps");
+	for (size_t k = 0; k < i->step_count; k++) {
+		const clast_step_info *s = &i->steps[k];
+		json_object(j, NULL);
+		json_string(j, "node", s->node);
+		json_string(j, "op", s->op);
+		json_string(j, "kernel", s->kernel);
+		json_string(j, "fused", s->fused);
+		json_string(j, "output", s->output);
+		json_string(j, "order", s->order);
+		json_boolean(j, "conversion", s->conversion);
+		write_value(j, "value", &s->shape);
+		json_end_object(j);
+	}
+	json_end_array(j);
+}
+
+static int write_json(const options *o, const inspection *i)
+{
+	const clast_plan_report *r = &i->report;
+	json j;
+	if (!json_open(&j, o))
+		return EXIT_IO;
+	json_object(&j, NULL);
+	write_values(&j, "inputs", i->e.inputs, i->e.input_count);
+	write_values(&j, "outputs", i->e.outputs, i->e.output_count);
+	json_string(&j, "strategy", engine_strategy(o));
+	json_count(&j, "nodes", r->nodes);
+	json_count(&j, "plan_steps", r->steps);
+	json_count(&j, "reference_steps", r->reference_steps);
+	json_count(&j, "transposes", r->transposes);
+	json_count(&j, "io_transposes", r->io_transposes);
+	json_count(&j, "transpose_bytes", r->transpose_bytes);
+	json_count(&j, "copy_bytes", r->copy_bytes);
+	json_count(&j, "lower_bound_bytes", r->lower_bound_bytes);
+	json_boolean(&j, "optimal", r->optimal);
+	json_object(&j, "strategies");
+	for (size_t k = 0; k < i->plan_count; k++) {
+		json_object(&j, i->plans[k].name);
+		json_count(&j, "transposes", i->reports[k].transposes);
+		json_count(&j, "bytes", i->reports[k].transpose_bytes);
+		json_end_object(&j);
+	}
+	json_end_object(&j);
+	json_count(&j, "arena_bytes", r->arena_bytes);
+	json_count(&j, "weights_bytes", r->weights_bytes);
+	if (o->layout.count || o->ops_used.count || o->memory.count)
+		write_steps(&j, i);
+	json_end_object(&j);
+	return json_close(&j) ? EXIT_FINE : EXIT_IO;
+}
+
+int command_inspect(const options *o)
+{
+	if (!arguments_expected(o, 1))
+		return EXIT_USAGE;
+	inspection *i = calloc(1, sizeof(*i));
+	problem p = { 0 };
+	clast_status s = i ? read_plan(i, o, &p) : problem_set(&p, CLAST_ERROR_MEMORY, NULL, "out of memory");
+	int code = s ? problem_report(&p) : EXIT_FINE;
+	if (!s && o->json.count) {
+		code = write_json(o, i);
+	} else if (!s) {
+		print_values("input", i->e.inputs, i->e.input_count);
+		print_values("output", i->e.outputs, i->e.output_count);
+		print_summary(i);
+		if (o->layout.count) {
+			print_steps(i);
+			print_strategies(i);
+		}
+		if (o->memory.count)
+			print_largest(i);
+		if (o->ops_used.count)
+			print_ops(i);
+	}
+	if (i) {
+		strategies_free(i->plans, i->plan_count);
+		free(i->steps);
+		engine_close(&i->e);
+	}
+	free(i);
+	return code;
+}

@@ -1,0 +1,26 @@
+/* Times of steps, collected by the profile callback. */
+#ifndef CLAST_CLI_TRACE_H
+#define CLAST_CLI_TRACE_H
+
+#include "clast/clast.h"
+#include "report.h"
+
+typedef struct trace_event {
+	size_t step;
+	uint64_t start_ns, end_ns;
+} trace_event;
+
+typedef struct trace {
+	trace_event *events;
+	size_t count, capacity;
+	bool lost; /* memory was short */
+} trace;
+
+/* The profile callback; context is a trace. */
+void trace_step(void *context, size_t step, uint64_t start_ns, uint64_t end_ns);
+/* Writes the events in the Trace Event Format that chrome://tracing and Perfetto read. */
+CLAST_MUST_CHECK clast_status trace_write(const trace *t, const clast_plan *plan, const char *path,
+					  problem *p);
+void trace_free(trace *t);
+
+#endif

@@ -1,0 +1,10 @@
+/* What the files of the public functions share. */
+#ifndef CLAST_API_H
+#define CLAST_API_H
+
+#include "plan.h"
+
+/* Fills info for a value of the model. */
+clast_status value_describe(const clast_model *m, value_id id, const char *name, clast_value_info *info);
+
+#endif
