@@ -66,19 +66,24 @@ static clast_status fix_shape(importer *x, const clast_input_shape *given, const
 	return status;
 }
 
+static clast_status fix_one(importer *x, const Clast__GraphProto *g, const clast_input_shape *given)
+{
+	if (!given->name || (given->rank && !given->dims))
+		return fail(x->d, CLAST_ERROR_ARGUMENT, "a shape is given without a name or without dims");
+	for (size_t i = 0; i < g->n_input; i++)
+		if (!strcmp(or_empty(g->input[i]->name), given->name))
+			return fix_shape(x, given, g->input[i]);
+	return fail(x->d, CLAST_ERROR_ARGUMENT, "a shape is given for \"%s\", which is no input",
+		    quote(given->name).text);
+}
+
 clast_status fix_shapes(importer *x, const Clast__GraphProto *g)
 {
 	clast_status status = CLAST_OK;
-	for (size_t i = 0; !status && x->options && i < x->options->shape_count; i++) {
-		const clast_input_shape *given = &x->options->shapes[i];
-		size_t k = 0;
-		while (k < g->n_input && strcmp(or_empty(g->input[k]->name), given->name))
-			k++;
-		status = k < g->n_input ? fix_shape(x, given, g->input[k])
-					: fail(x->d, CLAST_ERROR_ARGUMENT,
-					       "a shape is given for \"%s\", which is no input",
-					       quote(given->name).text);
-	}
+	if (x->options && x->options->shape_count && !x->options->shapes)
+		return fail(x->d, CLAST_ERROR_ARGUMENT, "shapes is NULL");
+	for (size_t i = 0; !status && x->options && i < x->options->shape_count; i++)
+		status = fix_one(x, g, &x->options->shapes[i]);
 	return status;
 }
 

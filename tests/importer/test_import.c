@@ -272,6 +272,8 @@ Test(import, caller_fixes_extents)
 	cr_assert(strstr(d.message, "expected 3 axes, found 2"), "%s", d.message);
 	cr_assert_eq(with_shape("q", 1, (int64_t[]){ 4 }, &m, &d), CLAST_ERROR_ARGUMENT);
 	cr_assert(strstr(d.message, "\"q\", which is no input"), "%s", d.message);
+	cr_assert_eq(with_shape(NULL, 2, (int64_t[]){ 4, 3 }, &m, &d), CLAST_ERROR_ARGUMENT);
+	cr_assert_eq(with_shape("z", 2, NULL, &m, &d), CLAST_ERROR_ARGUMENT);
 	cr_assert_eq(with_shape("z", 2, (int64_t[]){ 4, -2 }, &m, &d), CLAST_ERROR_ARGUMENT);
 	file_free(&f);
 }
