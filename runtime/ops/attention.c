@@ -1,12 +1,18 @@
-/* ONNX Attention: for each batch element and query head, y = softmax(cap(scale q k^T) + bias) v, where cap(x)
- * = softcap * tanh(x / softcap) if softcap > 0 and bias adds up attn_mask (boolean: 0 or -infinity), the
- * causal frontier, the window and the padding. q: [B, Hq, S, D], k: [B, Hkv, T, D], v: [B, Hkv, T, E], each
- * also [B, S, H * D] with the heads given by attributes; Hq is a multiple of Hkv and neighbouring query heads
- * share a key head. past_key, past_value: [B, Hkv, P, D or E], put in front of k and v; attn_mask: broadcast
- * to [B, Hq, S, P + T], a shorter last axis being masked beyond its end; nonpad_kv_seqlen: [B]. Outputs: y
- * like q, with E for D; keys and values with the past; the scores at the stage that qk_matmul_output_mode
- * names. Query i stands at position offset + i, where offset is P, or nonpad_kv_seqlen - S, or 0. Where
- * nothing is attended the row is 0. */
+/* ONNX Attention: for each batch element and query head
+ *
+ *   y = softmax(cap(scale * q k^T) + bias) v,   cap(x) = softcap * tanh(x / softcap) if softcap > 0
+ *
+ * where bias adds up attn_mask (boolean: 0 or -infinity), the causal frontier, the window and the padding.
+ * A row that leaves nothing to attend gives 0.
+ *
+ * q: [B, Hq, S, D], k: [B, Hkv, T, D], v: [B, Hkv, T, E], or each [B, S, H * D] with the heads given by
+ * attributes. Hq is a multiple of Hkv, and neighbouring query heads share a key head.
+ * past_key, past_value: [B, Hkv, P, D or E], put in front of k and v. nonpad_kv_seqlen: [B].
+ * attn_mask: broadcast to [B, Hq, S, P + T]; beyond the end of a shorter last axis everything is masked.
+ * Outputs: y like q, with E for D; keys and values with the past; the scores at the stage that
+ * qk_matmul_output_mode names.
+ *
+ * Query i stands at position offset + i, where offset is P, or nonpad_kv_seqlen - S, or 0. */
 #include <math.h>
 
 #include "attention_attrs.h"

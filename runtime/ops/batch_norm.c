@@ -1,9 +1,12 @@
 /* ONNX BatchNormalization: y[n, c, d] = (x[n, c, d] - mean[c]) / sqrt(var[c] + epsilon) * scale[c] + b[c].
- * x, y: [N, C, D1...] (or [N], then C = 1); scale, b, mean, var: [C]; before version 9 and with spatial = 0:
- * [C, D1...]. In training mean and var are those of x (population variance), and the further outputs are the
- * running statistics momentum * given + (1 - momentum) * those of x, and before version 14 those of x
- * themselves. Training means the attribute training_mode since version 14; before, that further outputs are
- * asked for, unless is_test (version 6) denies it. */
+ *
+ * x, y: [N, C, D1...] (or [N], then C = 1); scale, b, mean, var: [C].
+ * Before version 9 and with spatial = 0 these vectors are [C, D1...].
+ *
+ * In training mean and var are those of x (population variance). The further outputs are the running
+ * statistics momentum * given + (1 - momentum) * those of x and, before version 14, those of x themselves.
+ * Training means the attribute training_mode since version 14; before, that further outputs are asked for,
+ * unless is_test (version 6) denies it. */
 #include <math.h>
 
 #include "norm_attrs.h"

@@ -1,6 +1,8 @@
-/* ONNX Conv: y[n, m, o] = bias[m] + sum over the channels c of the group of m and the taps k of x[n, c, o *
- * stride + k * dilation
- * - pad] * w[m, c, k], zero outside x, for any number of spatial axes.
+/* ONNX Conv, for any number of spatial axes:
+ *
+ *   y[n, m, o] = bias[m] + sum over channels c of the group of m and taps k of
+ *                x[n, c, o * stride + k * dilation - pad] * w[m, c, k],   zero outside x
+ *
  * x: [N, C, D1...], w: [M, C / group, K1...], bias: [M], y: [N, M, O1...]. */
 #include "conv_sum.h"
 #include "offsets.h"

@@ -1,6 +1,9 @@
-/* ONNX ConvTranspose: y[n, m, q] = bias[m] + sum over the channels c of the group of m, input positions p and
- * taps k with p * stride + k * dilation - pad = q of x[n, c, p] * w[c, m, k]. x: [N, C, D1...], w: [C, M /
- * group, K1...], y: [N, M, O1...]. */
+/* ONNX ConvTranspose, for any number of spatial axes:
+ *
+ *   y[n, m, q] = bias[m] + sum over channels c of the group of m, positions p and taps k
+ *                with p * stride + k * dilation - pad = q of x[n, c, p] * w[c, m, k]
+ *
+ * x: [N, C, D1...], w: [C, M / group, K1...], bias: [M], y: [N, M, O1...]. */
 #include "conv_attrs.h"
 #include "offsets.h"
 #include "product.h"

@@ -1,7 +1,10 @@
-/* ONNX DeformConv: Conv whose every tap reads x at an offset of its own, by linear interpolation, and is
- * weighted by a mask: y[n, m, o] = bias[m] + sum over channels c and taps k of x[n, c, o * stride - pad + k *
- * dilation + offset[n, (g, k, :), o]]
- * * mask[n, (g, k), o] * w[m, c, k], where g is the offset group of c. x counts as 0 outside.
+/* ONNX DeformConv: Conv whose taps read x at offsets of their own, by linear interpolation, weighted by a
+ * mask:
+ *
+ *   y[n, m, o] = bias[m] + sum over channels c of the group of m and taps k of w[m, c, k] *
+ *                mask[n, (g, k), o] * x[n, c, o * stride + k * dilation - pad + offset[n, (g, k, :), o]]
+ *
+ * where g is the offset group of c and x counts as 0 outside.
  * offset: [N, G * K * spatial, O1...], mask: [N, G * K, O1...], taps and axes in row-major order. */
 #include <math.h>
 

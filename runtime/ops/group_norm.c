@@ -1,7 +1,10 @@
-/* ONNX InstanceNormalization and GroupNormalization: y[n, c, d] = (x[n, c, d] - mean) / sqrt(variance +
- * epsilon) * scale + b, with mean and population variance over the spatial axes and the channels of a group
- * (InstanceNormalization: one channel). x, y: [N, C, D1...]; scale, b: [C], for GroupNormalization-18
- * [num_groups]. */
+/* ONNX InstanceNormalization and GroupNormalization:
+ *
+ *   y[n, c, d] = (x[n, c, d] - mean) / sqrt(variance + epsilon) * scale + b
+ *
+ * with mean and population variance over the spatial axes and the channels of a group, which
+ * InstanceNormalization has one of for each channel.
+ * x, y: [N, C, D1...]; scale, b: [C], for GroupNormalization-18 [num_groups]. */
 #include <math.h>
 
 #include "conv_attrs.h"

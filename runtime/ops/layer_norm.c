@@ -1,8 +1,10 @@
-/* ONNX LayerNormalization: y = (x - mean) / sqrt(variance + epsilon) * scale + b, and RMSNormalization:
- * y = x / sqrt(mean of x^2 + epsilon) * scale. Statistics are taken over the axes from `axis` on; scale and b
- * broadcast to x. Outputs of LayerNormalization: y, mean and 1 / sqrt(variance + epsilon), the latter two
- * with extent 1 along those axes and of dtype stash_type. That attribute also names the precision of the
- * first stage; here everything is double. */
+/* ONNX LayerNormalization: y = (x - mean) / sqrt(variance + epsilon) * scale + b.
+ * ONNX RMSNormalization: y = x / sqrt(mean of x^2 + epsilon) * scale.
+ *
+ * Statistics are taken over the axes from `axis` on; scale and b broadcast to x.
+ * Outputs of LayerNormalization: y, mean and 1 / sqrt(variance + epsilon), the latter two with extent 1 along
+ * those axes and of dtype stash_type. That attribute also names the precision of the first stage; here
+ * everything is double. */
 #include <math.h>
 
 #include "norm_attrs.h"

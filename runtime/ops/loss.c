@@ -1,7 +1,9 @@
-/* ONNX NegativeLogLikelihoodLoss: l[n, d] = -x[n, target[n, d], d] * weight[target[n, d]], 0 where the target
- * is ignore_index; and SoftmaxCrossEntropyLoss: the same with x = log softmax(scores) along the classes,
- * which is also output 1. reduction: all losses, their sum, or their sum divided by the sum of the weights
- * that counted. x: [N, C, D1...], target: [N, D1...], weight: [C]. */
+/* ONNX NegativeLogLikelihoodLoss: l[n, d] = -x[n, target[n, d], d] * weight[target[n, d]], or 0 where the
+ * target is ignore_index. ONNX SoftmaxCrossEntropyLoss: the same with x = log softmax(scores) along the
+ * classes, which is also output 1.
+ *
+ * x: [N, C, D1...], target: [N, D1...], weight: [C].
+ * reduction: all losses, their sum, or their sum divided by the sum of the weights that counted. */
 #include <math.h>
 
 #include "conv_attrs.h"

@@ -1,7 +1,9 @@
-/* ONNX MaxPool, AveragePool and LpPool: y[n, c, o] = the maximum, the mean or the p-norm of x[n, c, o *
- * stride + k * dilation - pad] over the taps k that lie inside x, for any number of spatial axes. x: [N, C,
- * D1...], y: [N, C, O1...]. The mean is over the taps inside x or, with count_include_pad, over those inside
- * x and its pads. A maximum over no tap at all is -infinity (the lowest integer), with index -1. */
+/* ONNX MaxPool, AveragePool and LpPool, for any number of spatial axes: y[n, c, o] is the maximum, the mean
+ * or the p-norm of x[n, c, o * stride + k * dilation - pad] over the taps k that lie inside x.
+ *
+ * x: [N, C, D1...], y: [N, C, O1...].
+ * The mean is over the taps inside x or, with count_include_pad, over those inside x and its pads.
+ * A maximum over no tap at all is -infinity (the lowest integer), with index -1. */
 #include <math.h>
 
 #include "offsets.h"

@@ -1,7 +1,8 @@
 /* ONNX QLinearConv: y = saturate(round(s * x_scale * w_scale / y_scale) + y_zero_point), where s is the
- * integer convolution of (x - x_zero_point) with (w - w_zero_point) plus bias; ties round to even. Inputs: x,
- * its scale and zero point, w, its scale and zero point (one element or [M] each), y's scale and zero point,
- * bias (int32). */
+ * integer convolution of (x - x_zero_point) with (w - w_zero_point) plus bias; ties round to even.
+ *
+ * Inputs: x, its scale and zero point, w, its scale and zero point (one element or [M] each), y's scale and
+ * zero point, bias (int32). */
 #include <math.h>
 
 #include "conv_sum.h"

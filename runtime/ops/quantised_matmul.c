@@ -1,7 +1,9 @@
-/* ONNX MatMulInteger: the product of (a - a_zero_point) and (b - b_zero_point) in 32-bit integers, and
- * QLinearMatMul: y = saturate(round(that product * a_scale * b_scale / y_scale) + y_zero_point), ties to
- * even. Shapes as in MatMul. Scales and zero points of a are one element, [M] or [..., M, 1], those of b one,
- * [N] or [..., 1, N], those of y one. */
+/* ONNX MatMulInteger: the product of (a - a_zero_point) and (b - b_zero_point) in 32-bit integers.
+ * ONNX QLinearMatMul: y = saturate(round(that product * a_scale * b_scale / y_scale) + y_zero_point), ties to
+ * even.
+ *
+ * Shapes as in MatMul. Scales and zero points of a are one element, [M] or [..., M, 1], those of b one
+ * element, [N] or [..., 1, N], those of y one element. */
 #include <math.h>
 
 #include "gemm_attrs.h"

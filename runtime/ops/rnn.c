@@ -1,13 +1,17 @@
 /* ONNX RNN, GRU and LSTM. For every direction and step, with x the step's input, h and c the state before it:
+ *
  *   RNN   h' = f(W x + R h + b)
- *   GRU   z = f(Wz x + Rz h + bz), r = f(Wr x + Rr h + br), h' = (1 - z) g(.) + z h with
- *         g's argument Wh x + Rh (r h) + bh, or with linear_before_reset Wh x + r (Rh h + Rbh) + Wbh
- *   LSTM  i = f(Wi x + Ri h + Pi c + bi), f = f(Wf x + Rf h + Pf c + bf) or with input_forget 1 - i, c' = f c
- * + i g(Wc x + Rc h + bc), o = f(Wo x + Ro h + Po c' + bo), h' = o h(c') X: [T, B, I], W: [D, G H, I], R: [D,
- * G H, H], biases: [D, 2 G H] (of W, then of R), sequence_lens: [B], initial h and c: [D, B, H], P: [D, 3 H]
- * (i, o, f); Y: [T, D, B, H], Y_h and Y_c: [D, B, H]; with layout 1 the batch comes first everywhere. Gates
- * lie in the order z r h and i o f c. Arguments of activations are clipped to [-clip, clip]. Y is 0 beyond
- * the end of a sequence; the reverse direction begins at that end. */
+ *   GRU   z = f(Wz x + Rz h + bz), r = f(Wr x + Rr h + br), h' = (1 - z) g(.) + z h
+ *         with g's argument Wh x + Rh (r h) + bh, or with linear_before_reset Wh x + r (Rh h + Rbh) + Wbh
+ *   LSTM  i = f(Wi x + Ri h + Pi c + bi), f = f(Wf x + Rf h + Pf c + bf), or with input_forget 1 - i,
+ *         c' = f c + i g(Wc x + Rc h + bc), o = f(Wo x + Ro h + Po c' + bo), h' = o h(c')
+ *
+ * X: [T, B, I], W: [D, G H, I], R: [D, G H, H], biases: [D, 2 G H] (of W, then of R), sequence_lens: [B],
+ * initial h and c: [D, B, H], P: [D, 3 H] (i, o, f); Y: [T, D, B, H], Y_h and Y_c: [D, B, H].
+ * With layout 1 the batch comes first everywhere. Gates lie in the order z r h and i o f c.
+ * Y is 0 beyond the end of a sequence; the reverse direction begins at that end.
+ * clip bounds the arguments of the gates' activations, but not that of h(c'), where the specification is
+ * silent and ONNX Runtime and OpenVINO agree. */
 #include <math.h>
 #include <string.h>
 
@@ -192,12 +196,15 @@ static void store_step(const work *k, int64_t step, int64_t batch, const double 
 		store_real(v, base + axis_offset(v, 3, i), from ? from[i] : 0);
 }
 
+static double activate_plain(const work *k, int which, double x)
+{
+	return rnn_activate(&k->activations[k->direction * rnn_activation_count(k->family) + which], x);
+}
+
 static double activate(const work *k, int which, double x)
 {
 	const double clip = (double)k->attrs->clip;
-	if (clip > 0)
-		x = x < -clip ? -clip : x > clip ? clip : x;
-	return rnn_activate(&k->activations[k->direction * rnn_activation_count(k->family) + which], x);
+	return activate_plain(k, which, clip > 0 && x < -clip ? -clip : clip > 0 && x > clip ? clip : x);
 }
 
 /* The argument of gate g's activation, peepholes aside. */
@@ -244,7 +251,7 @@ static void step_lstm(work *k)
 					 : activate(k, 0, gate(k, 2, j) + k->peepholes[2 * n + j] * c);
 		k->cell[j] = f * c + i * activate(k, 1, gate(k, 3, j));
 		const double o = activate(k, 0, gate(k, 1, j) + k->peepholes[n + j] * k->cell[j]);
-		k->h[j] = o * activate(k, 2, k->cell[j]);
+		k->h[j] = o * activate_plain(k, 2, k->cell[j]);
 	}
 }
 

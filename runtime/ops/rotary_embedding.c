@@ -1,7 +1,9 @@
-/* ONNX RotaryEmbedding: of every head's first `dimension` elements, pairs (a, b) become (cos a - sin b, sin a
- * + cos b); the pairs are the first half with the second or, interleaved, neighbours. The rest is copied. x:
- * [B, H, S, D] or [B, S, H * D]; caches: [B, S, dimension / 2], or [P, dimension / 2] with position_ids [B,
- * S] choosing rows. */
+/* ONNX RotaryEmbedding: of every head's first `dimension` elements, pairs (a, b) become
+ * (cos * a - sin * b, sin * a + cos * b). The pairs are the first half with the second or, interleaved,
+ * neighbours. The rest is copied.
+ *
+ * x: [B, H, S, D] or [B, S, H * D].
+ * Caches: [B, S, dimension / 2], or [P, dimension / 2] with position_ids [B, S] choosing rows. */
 #include "attention_attrs.h"
 #include "offsets.h"
 

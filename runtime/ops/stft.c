@@ -1,7 +1,8 @@
-/* ONNX STFT: y[b, f] = the Fourier transform of signal[b, f * frame_step + t] * window[t] for t <
- * frame_length, its first frame_length / 2 + 1 terms with onesided. signal: [B, L, 1] or [B, L, 2]; y: [B,
- * frames, terms, 2] with frames = (L - frame_length) / frame_step + 1. frame_length is that of the window or
- * of the signal where it is not given. */
+/* ONNX STFT: y[b, f] is the Fourier transform of signal[b, f * frame_step + t] * window[t], t < frame_length;
+ * with onesided its first frame_length / 2 + 1 terms.
+ *
+ * signal: [B, L, 1] or [B, L, 2]; y: [B, frames, terms, 2], frames = (L - frame_length) / frame_step + 1.
+ * frame_length is that of the window, or of the signal, where it is not given. */
 #include "fourier.h"
 #include "infer.h"
 #include "offsets.h"
