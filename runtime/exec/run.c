@@ -498,6 +498,7 @@ static clast_status begin_late(run *r)
 	l->memory = &r->s->memory;
 	bump_init(&l->region, l->memory);
 	l->symbols = NULL;
+	l->last_use = NULL; /* nothing is reused once memory comes piece by piece */
 	l->calls = NULL;
 	l->args = NULL;
 	l->buffers = NULL;

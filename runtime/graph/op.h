@@ -170,6 +170,11 @@ typedef struct op {
 	uint32_t (*cut)(const infer_in *in, size_t operand);
 	/* RULE_PERMUTE, RULE_REGROUP: output 0 as a chain of views of input 0. Returns the number of steps, or -1 if it is none. */
 	int (*views)(const infer_in *in, const infer_value *out, view_step *steps);
+	/* Output j as a window on input 0: turns the view of the input into that of the output, at concrete shapes; false where it is none
+	 * (or inputs that decide it are not known). Slice, Split, Expand, Gather of one index. */
+	bool (*window)(const infer_in *in, const infer_value *out, size_t j, tensor_view *v);
+	/* The axis along which output 0 is the inputs one after the other. Concat. */
+	int (*join)(const infer_in *in, int rank);
 	int family; /* a scalar function's number, for operators that share a file */
 } op;
 

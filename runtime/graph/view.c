@@ -43,10 +43,10 @@ static size_t element_bytes(const tensor_view *v)
 	return clast_dtype_bytes(v->dtype);
 }
 
+/* data may be an offset from a base that is not known yet, also 0. */
 static void move_origin(tensor_view *v, int64_t elements)
 {
-	if (v->data)
-		v->data = (char *)v->data + elements * (int64_t)element_bytes(v);
+	v->data = (void *)((uintptr_t)v->data + (uintptr_t)(elements * (int64_t)element_bytes(v)));
 }
 
 /* A split axis can be cut at multiples of the product of its inner factors, or within one outermost block. */

@@ -1,21 +1,18 @@
-/* Concat as one strided copy for each input. */
+/* Concat as one strided copy for each input that was not produced in its place. */
 #include <string.h>
 
 #include "lower.h"
-#include "move_attrs.h"
 
-int lower_concat_axis(const node *n, int rank)
+static int axis_of(const node *n, int rank)
 {
-	if (n->op->domain[0] || strcmp(n->op->name, "Concat"))
-		return -1;
-	const concat_attrs *a = n->attrs;
-	return (int)(a->axis < 0 ? a->axis + rank : a->axis);
+	const infer_in in = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = n->n_in, .n_out = n->n_out };
+	return n->op->join ? n->op->join(&in, rank) : -1;
 }
 
 static bool accepts(const lower_node *x, port *ports)
 {
-	const int axis = lower_concat_axis(x->n, x->in[0].shape.rank);
-	if (axis < 0 || axis >= x->in[0].shape.rank || x->in[0].dtype == CLAST_STRING)
+	const int axis = axis_of(x->n, x->in[0].shape.rank);
+	if (axis < 0 || x->in[0].dtype == CLAST_STRING)
 		return false;
 	for (uint32_t i = 0; i < x->n->n_in; i++)
 		ports[i] = (port){ PORT_VIEW, false };
@@ -26,13 +23,15 @@ static bool accepts(const lower_node *x, port *ports)
 static clast_status lower(lowering *l)
 {
 	const tensor_view *y = &l->out_view[0];
-	const int axis = lower_concat_axis(l->n, y->rank);
+	const int axis = axis_of(l->n, y->rank);
 	int64_t at = 0;
 	for (uint32_t i = 0; i < l->n_in; i++) {
 		const tensor_view *x = &l->in_view[i];
 		tensor_view slot = *y;
 		copy_params c;
-		if (!x->dims[axis] || !view_count(x))
+		if (l->slotted && l->slotted[i])
+			at += x->dims[axis];
+		if (!view_count(x) || (l->slotted && l->slotted[i]))
 			continue;
 		/* A slot is addressed by a byte offset from the output. */
 		slot.data = NULL;

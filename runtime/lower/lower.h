@@ -70,6 +70,7 @@ struct lowering {
 	const tensor_view *out_view; /* [n_out] */
 	const fused *fused;          /* NULL: nothing */
 	const tensor_view *fused_view; /* operands of the program, broadcast to the dims of out_view[0] */
+	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
 	const struct lowering_host *host;
 	void *context;
 	bump *memory;                /* lives as long as the specialisation */
@@ -119,14 +120,6 @@ bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_
  * residual and then the operands (ARG_NONE where absent); *count how many. False if it cannot be expressed. */
 bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
                    size_t *count);
-
-/* ---- Views: outputs that lie within an input, inputs that can be produced within an output ---- */
-
-/* Slice, Split: turns *v, the view of input 0, into that of output j. False if the node is none or no view exists. */
-bool lower_slice_view(const lowering *l, size_t j, tensor_view *v);
-/* Concat: the axis, or -1 if the node is none. Input i then belongs into the slot of the output that begins after the extents of the
- * inputs before it. */
-int lower_concat_axis(const node *n, int rank);
 
 /* Calls made by the runtime itself. */
 /* Element-wise group: operands in fused_view, result in out_view[0]. */

@@ -1,8 +1,9 @@
 /* ONNX Concat: the inputs one after the other along an axis; all other extents are equal. */
 #include "move.h"
-#include "move_attrs.h"
 
-typedef concat_attrs attrs;
+typedef struct attrs {
+	int64_t axis;
+} attrs;
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis), .i = 1, .until = 4 },
 	                          { "axis", ATTR_INT, offsetof(attrs, axis), .required = true, .since = 4 },
 	                          { 0 } };
@@ -91,6 +92,11 @@ static clast_status reference(call *c)
 	return CLAST_OK;
 }
 
+static int joined_axis(const infer_in *in, int rank)
+{
+	return wrap_axis(((const attrs *)in->attrs)->axis, rank);
+}
+
 static uint32_t cut(const infer_in *in, size_t operand)
 {
 	(void)operand;
@@ -102,4 +108,4 @@ static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 4, DTYPES_ALL_12 }
 	                               { 0 } };
 const op op_concat = { .name = "Concat", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
 	               .min_in = 1, .max_in = UINT16_MAX, .min_out = 1, .max_out = 1, .rule = RULE_AXIS, .infer = infer,
-	               .reference = reference, .cut = cut };
+	               .reference = reference, .cut = cut, .join = joined_axis };

@@ -45,6 +45,16 @@ static clast_status reference(call *c)
 	return move_same(c, c->out[0], &x);
 }
 
+static bool window(const infer_in *in, const infer_value *out, size_t j, tensor_view *v)
+{
+	int64_t dims[CLAST_MAX_RANK];
+	(void)in;
+	for (int a = 0; a < out[j].shape.rank; a++)
+		dims[a] = out[j].shape.dims[a];
+	view_broadcast(v, out[j].shape.rank, dims);
+	return true;
+}
+
 /* Axes that are repeated must be whole; those that keep their extent go along in any order. */
 static uint32_t cut(const infer_in *in, size_t operand)
 {
@@ -67,4 +77,4 @@ static uint32_t cut(const infer_in *in, size_t operand)
 
 static const op_version versions[] = { { 8, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
 const op op_expand = { .name = "Expand", .domain = "", .versions = versions, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-	               .shape_inputs = 1u << 1, .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut };
+	               .shape_inputs = 1u << 1, .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut, .window = window };

@@ -93,6 +93,28 @@ static clast_status reference(call *c)
 	return move_run(&m);
 }
 
+/* One index, or indices at equal distances. */
+static bool window(const infer_in *in, const infer_value *out, size_t j, tensor_view *v)
+{
+	size_t n;
+	const int axis = wrap_axis(((const attrs *)in->attrs)->axis, v->rank), rank = in->in[1].shape.rank;
+	const int64_t extent = v->dims[axis], *index = infer_numbers(in, 1, &n);
+	(void)out, (void)j;
+	if (!index || rank > 1 || !n)
+		return false;
+	const int64_t first = index[0] < 0 ? index[0] + extent : index[0];
+	const int64_t second = n > 1 ? (index[1] < 0 ? index[1] + extent : index[1]) : first + 1, step = second - first;
+	for (size_t i = 0; i < n; i++) {
+		const int64_t x = index[i] < 0 ? index[i] + extent : index[i];
+		if (x < 0 || x >= extent || x != first + (int64_t)i * step)
+			return false;
+	}
+	if (rank == 1)
+		return view_slice(v, axis, first, (int64_t)n, step);
+	view_select(v, axis, first);
+	return true;
+}
+
 static uint32_t cut(const infer_in *in, size_t operand)
 {
 	const int rank = in->in[0].shape.rank, q = in->in[1].shape.rank;
@@ -105,4 +127,4 @@ static uint32_t cut(const infer_in *in, size_t operand)
 static const op_version versions[] = { { 1, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
 const op op_gather = { .name = "Gather", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
 	               .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .rule = RULE_AXIS, .infer = infer,
-	               .reference = reference, .cut = cut };
+	               .reference = reference, .cut = cut, .window = window };

@@ -64,13 +64,13 @@ static void unknown_axes(const infer_in *in, shape *y)
 static dim combine(const infer_in *in, dim a, dim b)
 {
 	switch ((reduction)in->op->family) {
-	case REDUCE_SUM:
+	case REDUCTION_SUM:
 		return dim_add(in->dims, a, b);
-	case REDUCE_PROD:
+	case REDUCTION_PROD:
 		return dim_mul(in->dims, a, b);
-	case REDUCE_MAX:
+	case REDUCTION_MAX:
 		return dim_max(in->dims, a, b);
-	case REDUCE_MIN:
+	case REDUCTION_MIN:
 		return dim_min(in->dims, a, b);
 	default:
 		return DIM_UNKNOWN;
@@ -159,22 +159,22 @@ static double log_sum_exp(const tensor_view *x, int64_t base)
 
 static double neutral(reduction f)
 {
-	return f == REDUCE_MAX ? -INFINITY : f == REDUCE_MIN ? INFINITY : f == REDUCE_PROD ? 1 : 0;
+	return f == REDUCTION_MAX ? -INFINITY : f == REDUCTION_MIN ? INFINITY : f == REDUCTION_PROD ? 1 : 0;
 }
 
 static double accumulate(reduction f, double y, double v)
 {
 	switch (f) {
-	case REDUCE_L1:
+	case REDUCTION_L1:
 		return y + fabs(v);
-	case REDUCE_L2:
-	case REDUCE_SUM_SQUARE:
+	case REDUCTION_L2:
+	case REDUCTION_SUM_SQUARE:
 		return y + v * v;
-	case REDUCE_MAX:
+	case REDUCTION_MAX:
 		return isnan(y) || y > v ? y : v;
-	case REDUCE_MIN:
+	case REDUCTION_MIN:
 		return isnan(y) || y < v ? y : v;
-	case REDUCE_PROD:
+	case REDUCTION_PROD:
 		return y * v;
 	default:
 		return y + v;
@@ -183,12 +183,12 @@ static double accumulate(reduction f, double y, double v)
 
 static double finish(reduction f, double y, double n)
 {
-	return f == REDUCE_MEAN ? y / n : f == REDUCE_L2 ? sqrt(y) : f == REDUCE_LOG_SUM ? log(y) : y;
+	return f == REDUCTION_MEAN ? y / n : f == REDUCTION_L2 ? sqrt(y) : f == REDUCTION_LOG_SUM ? log(y) : y;
 }
 
 static double reduce_real(reduction f, const tensor_view *x, int64_t base)
 {
-	if (f == REDUCE_LOG_SUM_EXP)
+	if (f == REDUCTION_LOG_SUM_EXP)
 		return log_sum_exp(x, base);
 	double y = neutral(f);
 	cells k = cells_of(x);
@@ -199,30 +199,30 @@ static double reduce_real(reduction f, const tensor_view *x, int64_t base)
 
 static bool exact(reduction f)
 {
-	return f != REDUCE_L2 && f != REDUCE_LOG_SUM && f != REDUCE_LOG_SUM_EXP;
+	return f != REDUCTION_L2 && f != REDUCTION_LOG_SUM && f != REDUCTION_LOG_SUM_EXP;
 }
 
 /* What the extremes of nothing are: the ends of the range. */
 static int64_t neutral_int(reduction f, clast_dtype t)
 {
-	if (f == REDUCE_MIN)
+	if (f == REDUCTION_MIN)
 		return t == CLAST_UINT64 ? -1 : dtype_max(t);
-	return f == REDUCE_MAX ? dtype_min(t) : f == REDUCE_PROD;
+	return f == REDUCTION_MAX ? dtype_min(t) : f == REDUCTION_PROD;
 }
 
 static int64_t accumulate_int(reduction f, bool is_signed, int64_t y, int64_t v)
 {
 	const bool less = is_signed ? v < y : (uint64_t)v < (uint64_t)y;
 	switch (f) {
-	case REDUCE_L1:
+	case REDUCTION_L1:
 		return (int64_t)((uint64_t)y + (is_signed && v < 0 ? 0 - (uint64_t)v : (uint64_t)v));
-	case REDUCE_SUM_SQUARE:
+	case REDUCTION_SUM_SQUARE:
 		return (int64_t)((uint64_t)y + (uint64_t)v * (uint64_t)v);
-	case REDUCE_MAX:
+	case REDUCTION_MAX:
 		return less ? y : v;
-	case REDUCE_MIN:
+	case REDUCTION_MIN:
 		return less ? v : y;
-	case REDUCE_PROD:
+	case REDUCTION_PROD:
 		return (int64_t)((uint64_t)y * (uint64_t)v);
 	default:
 		return (int64_t)((uint64_t)y + (uint64_t)v);
@@ -237,7 +237,7 @@ static int64_t reduce_int(reduction f, const tensor_view *x, int64_t base)
 	cells k = cells_of(x);
 	for (int64_t at; cells_next(&k, &at);)
 		y = accumulate_int(f, is_signed, y, load_int(x, base + at));
-	if (f != REDUCE_MEAN || !n)
+	if (f != REDUCTION_MEAN || !n)
 		return y;
 	return is_signed ? y / n : (int64_t)((uint64_t)y / (uint64_t)n);
 }
@@ -328,13 +328,13 @@ static const attr_spec until_18[] = { { "axes", ATTR_INTS, AT(axes), .until = 18
 		                        .cut = cut,                                                                    \
 		                        .family = number }
 
-REDUCE(l1, "ReduceL1", REDUCE_L1, plain_1, until_18);
-REDUCE(l2, "ReduceL2", REDUCE_L2, plain_1, until_18);
-REDUCE(log_sum, "ReduceLogSum", REDUCE_LOG_SUM, log_1, until_18);
-REDUCE(log_sum_exp, "ReduceLogSumExp", REDUCE_LOG_SUM_EXP, log_1, until_18);
-REDUCE(max, "ReduceMax", REDUCE_MAX, extreme_1, until_18);
-REDUCE(mean, "ReduceMean", REDUCE_MEAN, plain_1, until_18);
-REDUCE(min, "ReduceMin", REDUCE_MIN, extreme_1, until_18);
-REDUCE(prod, "ReduceProd", REDUCE_PROD, plain_1, until_18);
-REDUCE(sum, "ReduceSum", REDUCE_SUM, sum_1, until_13);
-REDUCE(sum_square, "ReduceSumSquare", REDUCE_SUM_SQUARE, plain_1, until_18);
+REDUCE(l1, "ReduceL1", REDUCTION_L1, plain_1, until_18);
+REDUCE(l2, "ReduceL2", REDUCTION_L2, plain_1, until_18);
+REDUCE(log_sum, "ReduceLogSum", REDUCTION_LOG_SUM, log_1, until_18);
+REDUCE(log_sum_exp, "ReduceLogSumExp", REDUCTION_LOG_SUM_EXP, log_1, until_18);
+REDUCE(max, "ReduceMax", REDUCTION_MAX, extreme_1, until_18);
+REDUCE(mean, "ReduceMean", REDUCTION_MEAN, plain_1, until_18);
+REDUCE(min, "ReduceMin", REDUCTION_MIN, extreme_1, until_18);
+REDUCE(prod, "ReduceProd", REDUCTION_PROD, plain_1, until_18);
+REDUCE(sum, "ReduceSum", REDUCTION_SUM, sum_1, until_13);
+REDUCE(sum_square, "ReduceSumSquare", REDUCTION_SUM_SQUARE, plain_1, until_18);

@@ -146,6 +146,24 @@ static clast_status slice_ints(const infer_in *in, const params *p, infer_out *o
 	return infer_view_ints(in, out, 0, &ints, d);
 }
 
+static bool window(const infer_in *in, const infer_value *out, size_t j, tensor_view *v)
+{
+	params p;
+	(void)out, (void)j;
+	if (read_params(in, v->rank, &p, NULL) || !p.known_axes || !p.starts || !p.ends)
+		return false;
+	for (int i = 0; i < p.n; i++) {
+		int64_t first;
+		const dim step = p.no_steps ? 1 : p.steps ? p.steps[i] : DIM_UNKNOWN;
+		if (!dim_is_number(p.starts[i]) || !dim_is_number(p.ends[i]) || !dim_is_number(step) || !step)
+			return false;
+		const int64_t n = bounds(v->dims[p.axes[i]], p.starts[i], p.ends[i], step, &first);
+		if (!view_slice(v, p.axes[i], first, n, step))
+			return false;
+	}
+	return true;
+}
+
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 {
 	shape y = in->in[0].shape;
@@ -209,4 +227,4 @@ static const op_version versions[] = { { 1, DTYPES_ALL_12 }, { 10, DTYPES_ALL_12
 	                               { 0 } };
 const op op_slice = { .name = "Slice", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
 	              .min_in = 1, .max_in = 5, .min_out = 1, .max_out = 1, .shape_inputs = 0x1e, .rule = RULE_AXIS,
-	              .infer = infer, .reference = reference, .cut = cut };
+	              .infer = infer, .reference = reference, .window = window, .cut = cut };

@@ -151,6 +151,18 @@ static clast_status reference(call *c)
 	return s;
 }
 
+static bool window(const infer_in *in, const infer_value *out, size_t j, tensor_view *v)
+{
+	const int axis = wrap_axis(((const attrs *)in->attrs)->axis, v->rank);
+	int64_t at = 0;
+	for (size_t i = 0; i < j; i++) {
+		if (!out[i].present)
+			return false;
+		at += out[i].shape.dims[axis];
+	}
+	return view_slice(v, axis, at, out[j].shape.dims[axis], 1);
+}
+
 static uint32_t cut(const infer_in *in, size_t operand)
 {
 	const int rank = in->in[0].shape.rank;
@@ -163,4 +175,4 @@ static const op_version versions[] = { { 1, DTYPES_FLOAT },   { 2, DTYPES_ALL_12
 	                               { 18, DTYPES_ALL_13 }, { 0 } };
 const op op_split = { .name = "Split", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
 	              .min_in = 1, .max_in = 2, .min_out = 1, .max_out = UINT16_MAX, .shape_inputs = 1u << 1, .rule = RULE_AXIS,
-	              .infer = infer, .reference = reference, .cut = cut };
+	              .infer = infer, .reference = reference, .cut = cut, .window = window };

@@ -420,6 +420,8 @@ static void free_frame(specialisation *s, const plan_step *step, frame *f)
 	mem_free(s->memory, f->facts, step->n_in * sizeof *f->facts + 1);
 }
 
+static bool *slotted_inputs(specialisation *s, const plan_step *step);
+
 /* Kernel calls for a step whose operands have places. CLAST_ERROR_UNSUPPORTED: the reference has to do it. */
 static clast_status record_step(specialisation *s, const plan_step *step, uint32_t index, clast_diag *d)
 {
@@ -454,6 +456,7 @@ static clast_status record_step(specialisation *s, const plan_step *step, uint32
 		       .out_view = out,
 		       .fused = step->fused == NO_ID ? NULL : &p->fused[step->fused],
 		       .fused_view = fused_views,
+		       .slotted = slotted_inputs(s, step),
 		       .host = &recording,
 		       .context = &r,
 		       .memory = &s->region,
@@ -518,6 +521,260 @@ static clast_status place_view(specialisation *s, const plan_step *step, uint32_
 	return status;
 }
 
+/* Whether the elements of v follow one another as those of the value's order do; axes that do not move may be anywhere. */
+static bool follows_order(specialisation *s, uint32_t pv, const tensor_view *v)
+{
+	tensor_view dense;
+	if (!dense_view(s, pv, &dense) || dense.rank != v->rank)
+		return false;
+	for (int a = 0; a < v->rank; a++) {
+		if (v->dims[a] != dense.dims[a] || v->split[a] || dense.split[a])
+			return false;
+		for (int b = 0; b < a; b++) {
+			const int64_t x = llabs(v->strides[a]), y = llabs(v->strides[b]);
+			if (v->dims[a] != 1 && v->dims[b] != 1 && x && y && (x < y) != (dense.strides[a] < dense.strides[b]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Outputs that are windows on the input become views of it. */
+static bool place_windows(specialisation *s, const plan_step *step, uint32_t index)
+{
+	const clast_plan *p = s->plan;
+	const node *n = &p->model->nodes[step->node];
+	const uint32_t *out = step_out(p, step);
+	infer_value in[8], to[64];
+	tensor_view views[64];
+	if (step->kind != STEP_NODE || !n->op->window || step->n_in > 8 || step->n_out > 64 || step->fused != NO_ID)
+		return false;
+	memset(in, 0, sizeof in);
+	for (uint32_t i = 0; i < step->n_in; i++)
+		if (step_in(p, step)[i] != NO_ID)
+			in[i] = *fact_of(s, step_in(p, step)[i]);
+	for (uint32_t j = 0; j < step->n_out; j++) {
+		memset(&to[j], 0, sizeof to[j]);
+		if (out[j] != NO_ID)
+			to[j] = *fact_of(s, out[j]);
+	}
+	const infer_in query = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = step->n_in, .n_out = step->n_out,
+		                 .in = in, .memory = &s->region };
+	const spec_place *x = place_of(s, step_in(p, step)[0]);
+	for (uint32_t j = 0; j < step->n_out; j++) {
+		views[j] = x->view;
+		if (out[j] != NO_ID && (place_of(s, out[j])->known || !n->op->window(&query, to, j, &views[j]) ||
+		                        !follows_order(s, out[j], &views[j])))
+			return false;
+	}
+	for (uint32_t j = 0; j < step->n_out; j++)
+		if (out[j] != NO_ID)
+			*place_of(s, out[j]) = (spec_place){ true, x->base, views[j] };
+	touch(s, x->base, index);
+	return true;
+}
+
+/* ---- Joins: inputs produced within the output ---- */
+
+static bool slot_of(const tensor_view *whole, int axis, int64_t at, int64_t extent, tensor_view *slot)
+{
+	*slot = *whole;
+	return view_slice(slot, axis, at, extent, 1) && extent > 0;
+}
+
+static bool same_place(const spec_place *a, uint32_t base, const tensor_view *v)
+{
+	if (!a->known || a->base != base || a->view.data != v->data)
+		return false;
+	for (int i = 0; i < v->rank; i++)
+		if (a->view.split[i] || v->split[i] || (v->dims[i] != 1 && a->view.strides[i] != v->strides[i]))
+			return false;
+	return true;
+}
+
+/* All inputs lie side by side already, as slots of a larger join: the output is the window around them. */
+static bool join_is_window(specialisation *s, const plan_step *step, int axis, spec_place *out)
+{
+	const clast_plan *p = s->plan;
+	const uint32_t *in = step_in(p, step), pv = step_out(p, step)[0];
+	const spec_place *first = place_of(s, in[0]);
+	if (!first->known || first->base < s->input_count || first->base >= BASE_ABSOLUTE)
+		return false;
+	tensor_view whole = first->view;
+	if (whole.split[axis])
+		return false;
+	whole.dims[axis] = fact_of(s, pv)->shape.dims[axis];
+	int64_t at = 0;
+	for (uint32_t i = 0; i < step->n_in; i++) {
+		tensor_view slot;
+		const int64_t extent = fact_of(s, in[i])->shape.dims[axis];
+		if (!slot_of(&whole, axis, at, extent, &slot) || !same_place(place_of(s, in[i]), first->base, &slot))
+			return false;
+		at += extent;
+	}
+	*out = (spec_place){ true, first->base, whole };
+	return follows_order(s, pv, &whole);
+}
+
+/* Gives inputs made by kernels of this block their slots. */
+static clast_status place_join(specialisation *s, const plan_step *step, uint32_t index, int axis, const uint32_t *producer,
+                               clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const uint32_t *in = step_in(p, step), pv = step_out(p, step)[0];
+	spec_place *y = place_of(s, pv);
+	if (!y->known && join_is_window(s, step, axis, y))
+		return CLAST_OK;
+	y->known = y->known && y->base != BASE_NONE;
+	if (!y->known) {
+		const clast_status status = allocate(s, pv, index, d);
+		if (status)
+			return status;
+	}
+	int64_t at = 0;
+	for (uint32_t i = 0; i < step->n_in; i++) {
+		const int64_t extent = fact_of(s, in[i])->shape.dims[axis];
+		spec_place *x = place_of(s, in[i]);
+		const uint32_t made = producer[in[i] - s->block->first_value];
+		tensor_view slot;
+		if (!x->known && made != NO_ID && slot_of(&y->view, axis, at, extent, &slot) && follows_order(s, in[i], &slot)) {
+			const plan_step *maker = &p->steps[s->block->first_step + made];
+			const bool moves = maker->kind == STEP_VIEW || (maker->kind == STEP_NODE && p->model->nodes[maker->node].op->window);
+			if (!moves && !p->values[in[i]].constant) {
+				*x = (spec_place){ true, y->base, slot };
+				touch(s, y->base, made);
+				s->buffers[y->base - s->input_count].shared = true;
+			}
+		}
+		at += extent;
+	}
+	touch(s, y->base, index);
+	return CLAST_OK;
+}
+
+static bool facts_known(const specialisation *s, const plan_step *step)
+{
+	const clast_plan *p = s->plan;
+	for (uint32_t i = 0; i < (uint32_t)step->n_in + step->n_out + step->n_fused; i++)
+		if (p->refs[step->refs + i] != NO_ID && !fact_known(fact_of(s, p->refs[step->refs + i])))
+			return false;
+	return true;
+}
+
+/* From the last join to the first, so that the joins inside larger ones find their own slot given. */
+static clast_status place_joins(specialisation *s, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const plan_block *b = s->block;
+	uint32_t *producer = mem_array(s->memory, b->value_count + 1, sizeof *producer);
+	clast_status status = producer ? CLAST_OK : fail_memory(d, 0);
+	if (producer)
+		memset(producer, 0xff, b->value_count * sizeof *producer);
+	for (uint32_t i = 0; !status && i < b->step_count; i++) {
+		const plan_step *step = &p->steps[b->first_step + i];
+		for (uint32_t j = 0; j < step->n_out; j++)
+			if (step_out(p, step)[j] != NO_ID)
+				producer[step_out(p, step)[j] - b->first_value] = i;
+	}
+	for (uint32_t i = b->step_count; !status && i-- > 0;) {
+		const plan_step *step = &p->steps[b->first_step + i];
+		if (step->kind != STEP_NODE || !p->model->nodes[step->node].op->join || step->fused != NO_ID || !facts_known(s, step))
+			continue;
+		const node *n = &p->model->nodes[step->node];
+		const infer_in query = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = n->n_in, .n_out = n->n_out };
+		const int rank = fact_of(s, step_out(p, step)[0])->shape.rank;
+		status = place_join(s, step, i, n->op->join(&query, rank), producer, d);
+	}
+	mem_free(s->memory, producer, (b->value_count + 1) * sizeof *producer);
+	return status;
+}
+
+/* Which inputs of a join need no copy. */
+static bool *slotted_inputs(specialisation *s, const plan_step *step)
+{
+	const clast_plan *p = s->plan;
+	if (step->kind != STEP_NODE || !p->model->nodes[step->node].op->join)
+		return NULL;
+	const node *n = &p->model->nodes[step->node];
+	const spec_place *y = place_of(s, step_out(p, step)[0]);
+	const infer_in query = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = n->n_in, .n_out = n->n_out };
+	const int axis = n->op->join(&query, y->view.rank);
+	bool *list = bump_array(&s->region, step->n_in, sizeof *list);
+	int64_t at = 0;
+	for (uint32_t i = 0; list && i < step->n_in; i++) {
+		const spec_place *x = place_of(s, step_in(p, step)[i]);
+		tensor_view slot;
+		list[i] = slot_of(&y->view, axis, at, x->view.dims[axis], &slot) && same_place(x, y->base, &slot);
+		at += x->view.dims[axis];
+	}
+	return list;
+}
+
+/* ---- In place ---- */
+
+/* The last step that reads each value, its views counted. */
+static clast_status find_last_uses(specialisation *s, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const plan_block *b = s->block;
+	s->last_use = bump_array(&s->region, b->value_count + 1, sizeof *s->last_use);
+	if (!s->last_use)
+		return fail_memory(d, 0);
+	for (uint32_t i = 0; i < b->output_count; i++)
+		s->last_use[p->refs[b->outputs + i] - b->first_value] = UINT32_MAX;
+	for (uint32_t i = b->step_count; i-- > 0;) {
+		const plan_step *step = &p->steps[b->first_step + i];
+		uint32_t last = i;
+		const bool window = step->kind == STEP_VIEW || (step->kind == STEP_NODE && p->model->nodes[step->node].op->window);
+		for (uint32_t j = 0; window && j < step->n_out; j++) {
+			const uint32_t pv = step_out(p, step)[j];
+			if (pv != NO_ID && s->last_use[pv - b->first_value] > last)
+				last = s->last_use[pv - b->first_value];
+		}
+		for (uint32_t k = 0; k < (uint32_t)step->n_in + step->n_fused + step->capture_count; k++) {
+			const uint32_t at = k < step->n_in ? step->refs + k : k < (uint32_t)step->n_in + step->n_fused ?
+			                    step->refs + k + step->n_out : step->captures + k - step->n_in - step->n_fused;
+			const uint32_t pv = p->refs[at];
+			const uint32_t until = step->kind == STEP_NODE && p->model->nodes[step->node].op->join ? UINT32_MAX : last;
+			if (pv != NO_ID && s->last_use[pv - b->first_value] < until)
+				s->last_use[pv - b->first_value] = until;
+		}
+	}
+	return CLAST_OK;
+}
+
+/* An elementwise operand that nobody needs afterwards lends its memory to the output, if nothing else of the step lies in it. */
+static bool place_over_operand(specialisation *s, const plan_step *step, uint32_t index)
+{
+	const clast_plan *p = s->plan;
+	const uint32_t out = step_out(p, step)[0];
+	tensor_view dense;
+	if (step->fused == NO_ID || s->keep || s->late_steps || place_of(s, out)->known || !dense_view(s, out, &dense))
+		return false;
+	for (uint32_t i = 0; i < step->n_fused; i++) {
+		const uint32_t pv = step_fused(p, step)[i];
+		const spec_place *x = place_of(s, pv);
+		if (x->base < s->input_count || x->base >= BASE_ABSOLUTE || s->buffers[x->base - s->input_count].shared ||
+		    x->view.dtype != dense.dtype ||
+		    s->last_use[pv - s->block->first_value] != index || x->view.rank != dense.rank)
+			continue;
+		bool same = true;
+		for (int a = 0; a < dense.rank; a++)
+			same &= x->view.dims[a] == dense.dims[a] && !x->view.split[a] && !dense.split[a] &&
+			        (dense.dims[a] == 1 || x->view.strides[a] == dense.strides[a]);
+		for (uint32_t k = 0; same && k < (uint32_t)step->n_in + step->n_fused; k++) {
+			const uint32_t other = k < step->n_in ? step_in(p, step)[k] : step_fused(p, step)[k - step->n_in];
+			same &= other == NO_ID || k == step->n_in + i || place_of(s, other)->base != x->base;
+		}
+		if (!same)
+			continue;
+		*place_of(s, out) = *x;
+		touch(s, x->base, index);
+		return true;
+	}
+	return false;
+}
+
 /* ---- The whole ---- */
 
 static bool step_known(const specialisation *s, const plan_step *step)
@@ -573,6 +830,12 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 		touch_operands(s, step, index);
 		return CLAST_OK;
 	}
+	if (place_windows(s, step, index)) {
+		out->mode = MODE_NOTHING;
+		return CLAST_OK;
+	}
+	if (s->last_use)
+		place_over_operand(s, step, index);
 	status = spec_place_outputs(s, step, index, d);
 	if (status)
 		return status;
@@ -583,8 +846,8 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 	if (status == CLAST_ERROR_UNSUPPORTED && step->kind != STEP_ELTWISE && step->fused == NO_ID)
 		return CLAST_OK; /* the reference does it */
 	if (!status) {
-		out->mode = MODE_CALLS;
 		out->call_count = (uint32_t)(s->call_count - out->first_call);
+		out->mode = out->call_count ? MODE_CALLS : MODE_NOTHING;
 	} else if (status == CLAST_ERROR_UNSUPPORTED) {
 		status = node_fail(s->plan->model, step->node, fail(d, status, "no kernel takes these shapes"), d);
 	}
@@ -632,6 +895,10 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 	for (uint32_t i = 0; !status && i < b->node_count; i++)
 		status = infer_plan_node(s, &p->nodes[b->first_node + i], d);
 	place_inputs(s, inputs);
+	if (!status && !s->keep)
+		status = place_joins(s, d);
+	if (!status)
+		status = find_last_uses(s, d);
 	for (uint32_t i = 0; !status && i < b->step_count; i++) {
 		const plan_step *step = &p->steps[b->first_step + i];
 		if (step_known(s, step)) {

@@ -13,6 +13,7 @@
 typedef struct spec_buffer {
 	size_t bytes, offset;       /* in the arena */
 	uint32_t first, last;       /* steps during which it is needed */
+	bool shared;                /* holds several values side by side */
 } spec_buffer;
 
 /* Storage of a plan value. view.data is the address for BASE_ABSOLUTE, else the offset in bytes from the base. */
@@ -65,6 +66,7 @@ typedef struct specialisation {
 	size_t scratch_bytes;       /* of one worker */
 	size_t copy_bytes;          /* moved because a view was impossible */
 	size_t late_steps;
+	uint32_t *last_use;         /* by plan value: the last step that reads it or a view of it */
 	bool keep;                  /* no buffer is reused: an observer may look at every value */
 } specialisation;
 
