@@ -42,21 +42,6 @@ static bool affine_of(const clast_model *m, const node *n, int64_t channels, dou
 	return true;
 }
 
-/* Which element of the weights belongs to which output channel. */
-static int64_t channel_of(const node *n, const tensor_view *w, int64_t element)
-{
-	int64_t inner = 1;
-	for (int a = 2; a < w->rank; a++)
-		inner *= w->dims[a];
-	if (is(n, "Conv"))
-		return element / (inner * w->dims[1]);
-	if (is(n, "Gemm"))
-		return ((const gemm_attrs *)n->attrs)->trans_b ? element / w->dims[1] : element % w->dims[1];
-	const int64_t group = ((const conv_transpose_attrs *)n->attrs)->group; /* [in, out / group, ...] */
-	const int64_t in = element / (inner * w->dims[1]), per_group = w->dims[0] / group;
-	return in / per_group * w->dims[1] + element / inner % w->dims[1];
-}
-
 static int64_t out_channels(const node *n, const tensor_view *w)
 {
 	if (is(n, "Conv"))
@@ -89,18 +74,41 @@ static clast_status constant_value(clast_model *m, graph_id g, const char *name,
 	return s;
 }
 
+/* The weights are [blocks][channels of a block][inner]; block b holds the channels from first(b) on. */
+static void scale_weights(const node *n, const tensor_view *w, const double *scale, float *out)
+{
+	int64_t inner = 1, blocks = 1, width = w->dims[0], per_group = 1;
+	for (int a = 2; a < w->rank; a++)
+		inner *= w->dims[a];
+	const bool rows = is(n, "Conv") || (is(n, "Gemm") && ((const gemm_attrs *)n->attrs)->trans_b);
+	if (rows) {
+		inner *= w->dims[1];
+	} else {
+		blocks = w->dims[0];
+		width = w->dims[1];
+		per_group = is(n, "ConvTranspose") ? w->dims[0] / ((const conv_transpose_attrs *)n->attrs)->group : blocks;
+	}
+	const float *in = w->data;
+	for (int64_t b = 0; b < blocks; b++)
+		for (int64_t c = 0; c < width; c++) {
+			const double k = scale[b / per_group * width * !rows + c];
+			for (int64_t i = 0; i < inner; i++)
+				*out++ = (float)(*in++ * k);
+		}
+}
+
 static clast_status merge(clast_model *m, node_id id, node_id norm, const double *scale, const double *shift, clast_diag *d)
 {
 	const node n = m->nodes[id];
 	const tensor_view *w = floats(m, &n, 1), *b = floats(m, &n, 2);
-	const int64_t channels = out_channels(&n, w), total = view_count(w);
+	const int64_t channels = out_channels(&n, w);
 	tensor_view *weights, *bias;
 	value_id in[3] = { n.in[0] }, out;
 	clast_status s = model_constant(m, CLAST_FLOAT32, w->rank, w->dims, &weights, d);
 	if (!s)
 		s = model_constant(m, CLAST_FLOAT32, 1, &channels, &bias, d);
-	for (int64_t i = 0; !s && i < total; i++)
-		store_real(weights, i, load_real(w, i) * scale[channel_of(&n, w, i)]);
+	if (!s)
+		scale_weights(&n, w, scale, weights->data);
 	for (int64_t c = 0; !s && c < channels; c++)
 		store_real(bias, c, shift[c] + (b ? load_real(b, c) * scale[c] : 0));
 	if (!s)

@@ -158,6 +158,9 @@ static clast_status operand(builder *b, value_id v, uint32_t o, uint32_t *out)
 
 static bool is_pure_view(const node *n)
 {
+	for (uint32_t j = 1; j < n->n_out; j++)
+		if (n->out[j] != NO_ID)
+			return false;
 	return (n->op->rule == RULE_PERMUTE || n->op->rule == RULE_REGROUP) && n->op->views != NULL;
 }
 
@@ -220,10 +223,10 @@ static clast_status step_inputs(builder *b, const node *n, const node_view *view
                                 operands *x)
 {
 	clast_status s = CLAST_OK;
-	if (step->kind == STEP_VIEW)
-		s = operand(b, n->in[0], view_input_order(b, n), &x->in[0]);
-	else if (step->kind == STEP_NODE)
+	if (step->kind != STEP_ELTWISE)
 		s = anchor_operands(b, n, view, x->in);
+	if (!s && step->kind == STEP_VIEW)
+		s = operand(b, n->in[0], view_input_order(b, n), &x->in[0]);
 	for (uint32_t i = 0; !s && i < step->n_fused; i++)
 		s = fused_operand(b, b->groups.operands[step->node][i], b->m->nodes[tail].out[0], &x->fused[i]);
 	return s;
@@ -295,7 +298,7 @@ static clast_status emit(builder *b, node_id id, node_id tail, const node_view *
 		return node_fail(b->m, id, fail(b->d, CLAST_ERROR_LIMIT, "more than %d operands", UINT16_MAX - 1), b->d);
 	if (is_pure_view(n)) {
 		step.kind = STEP_VIEW;
-		step.n_in = step.n_out = 1;
+		step.n_out = 1;
 	} else if (grouped && b->groups.elementwise[id]) {
 		step.kind = STEP_ELTWISE;
 		step.n_in = 0;
