@@ -1,5 +1,5 @@
-/* ONNX ArgMax, ArgMin: the index of the extreme along one axis; of several the first, or the last with select_last_index. A NaN
- * counts as more extreme than any number, as in numpy. */
+/* ONNX ArgMax, ArgMin: the index of the extreme along one axis; of several the first, or the last with
+ * select_last_index. A NaN counts as more extreme than any number, as in numpy. */
 #include <math.h>
 #include <stddef.h>
 
@@ -58,7 +58,8 @@ static bool beats_int(bool min, bool last, bool is_signed, int64_t v, int64_t be
 static int64_t extreme(const call *c, const tensor_view *x, int64_t base)
 {
 	const attrs *a = c->attrs;
-	const bool whole = !dtype_is_float(x->dtype), is_signed = dtype_is_signed(x->dtype), min = c->op->family == ARG_MIN;
+	const bool whole = !dtype_is_float(x->dtype), is_signed = dtype_is_signed(x->dtype),
+		   min = c->op->family == ARG_MIN;
 	int64_t best = 0, best_int = 0;
 	double best_real = 0;
 	for (int64_t i = 0; i < x->dims[0]; i++) {
@@ -104,25 +105,25 @@ static const op_version versions[] = {
 	{ 1, DTYPES_REAL }, { 11, DTYPES_REAL }, { 12, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 }
 };
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis) },
-	                          { "keepdims", ATTR_BOOL, offsetof(attrs, keepdims), .i = 1 },
-	                          { "select_last_index", ATTR_BOOL, offsetof(attrs, last), .since = 12 },
-	                          { 0 } };
+				  { "keepdims", ATTR_BOOL, offsetof(attrs, keepdims), .i = 1 },
+				  { "select_last_index", ATTR_BOOL, offsetof(attrs, last), .since = 12 },
+				  { 0 } };
 
-#define ARG_REDUCE(symbol, onnx, number)                                                                               \
-	const op op_##symbol = { .name = onnx,                                                                         \
-		                 .domain = "",                                                                         \
-		                 .versions = versions,                                                                 \
-		                 .attrs = spec,                                                                        \
-		                 .attrs_bytes = sizeof(attrs),                                                         \
-		                 .min_in = 1,                                                                          \
-		                 .max_in = 1,                                                                          \
-		                 .min_out = 1,                                                                         \
-		                 .max_out = 1,                                                                         \
-		                 .rule = RULE_AXIS,                                                                    \
-		                 .infer = infer,                                                                       \
-		                 .reference = reference,                                                               \
-		                 .cut = cut,                                                                           \
-		                 .family = number }
+#define ARG_REDUCE(symbol, onnx, number)                                                                     \
+	const op op_##symbol = { .name = onnx,                                                               \
+				 .domain = "",                                                               \
+				 .versions = versions,                                                       \
+				 .attrs = spec,                                                              \
+				 .attrs_bytes = sizeof(attrs),                                               \
+				 .min_in = 1,                                                                \
+				 .max_in = 1,                                                                \
+				 .min_out = 1,                                                               \
+				 .max_out = 1,                                                               \
+				 .rule = RULE_AXIS,                                                          \
+				 .infer = infer,                                                             \
+				 .reference = reference,                                                     \
+				 .cut = cut,                                                                 \
+				 .family = number }
 
 ARG_REDUCE(arg_max, "ArgMax", ARG_MAX);
 ARG_REDUCE(arg_min, "ArgMin", ARG_MIN);

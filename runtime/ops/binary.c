@@ -1,4 +1,5 @@
-/* Elementwise operators with two operands, broadcast together: arithmetic, comparison, logic, bits; and PRelu. */
+/* Elementwise operators with two operands, broadcast together: arithmetic, comparison, logic, bits; and
+ * PRelu. */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -284,7 +285,8 @@ static clast_status bad_operand(const infer_in *in, const char *rule, clast_diag
 	char a[160], b[160];
 	shape_format(in->dims, &in->in[0].shape, a, sizeof a);
 	shape_format(in->dims, &in->in[1].shape, b, sizeof b);
-	return fail(d, CLAST_ERROR_MODEL, "input 1 of shape %s cannot be broadcast to input 0 of shape %s (%s)", b, a, rule);
+	return fail(d, CLAST_ERROR_MODEL,
+		    "input 1 of shape %s cannot be broadcast to input 0 of shape %s (%s)", b, a, rule);
 }
 
 /* The place of b's axis 0 among a's axes before opset 7, where b is no larger than a; the end by default. */
@@ -301,7 +303,8 @@ static bool one_element(const shape *s)
 	return true;
 }
 
-/* Before opset 7: equal shapes, or with broadcast = 1 a second operand that is a contiguous part of the first. */
+/* Before opset 7: equal shapes, or with broadcast = 1 a second operand that is a contiguous part of the
+ * first. */
 static clast_status infer_aligned(const infer_in *in, int64_t axis, bool broadcast, clast_diag *d)
 {
 	const shape *a = &in->in[0].shape, *b = &in->in[1].shape;
@@ -370,14 +373,16 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	const elementwise_attrs *attrs = in->attrs;
 	const clast_dtype t = in->in[0].dtype;
 	shape s;
-	clast_status status = f == SCALAR_POW && in->version >= 12 ? infer_dtype(in, 1, exponent_dtypes(in->version), d) :
-	                                                             infer_same_dtype(in, 0, 1, d);
+	clast_status status = f == SCALAR_POW && in->version >= 12
+				      ? infer_dtype(in, 1, exponent_dtypes(in->version), d)
+				      : infer_same_dtype(in, 0, 1, d);
 	if (!status)
 		status = infer_shape(in, &s, d);
 	if (status)
 		return status;
 	if (f == SCALAR_MOD && in->version < 28 && !attrs->truncated && dtype_is_float(t))
-		return fail(d, CLAST_ERROR_MODEL, "attribute fmod: must be 1 for input dtype %s", clast_dtype_name(t));
+		return fail(d, CLAST_ERROR_MODEL, "attribute fmod: must be 1 for input dtype %s",
+			    clast_dtype_name(t));
 	infer_set(out, 0, gives_bool(f) ? CLAST_BOOL : t, &s);
 	return has_aligned_operand(in->op, in->version) ? CLAST_OK : infer_elements(in, 2, out, element, d);
 }
@@ -418,7 +423,8 @@ static clast_status reference_string(call *c, const tensor_view *a, const tensor
 	for (iter it = iter_over(y); iter_next(&it);) {
 		const clast_string *p = (const clast_string *)a->data + iter_offset(a, &it);
 		const clast_string *q = (const clast_string *)b->data + iter_offset(b, &it);
-		put_int(y, &it, p->length == q->length && (!p->length || !memcmp(p->bytes, q->bytes, p->length)));
+		put_int(y, &it,
+			p->length == q->length && (!p->length || !memcmp(p->bytes, q->bytes, p->length)));
 	}
 	return CLAST_OK;
 }
@@ -427,20 +433,23 @@ static clast_status reference_int(call *c, const tensor_view *a, const tensor_vi
 {
 	const tensor_view *y = c->out[0];
 	const integers k = { .f = (scalar)c->op->family,
-		             .is_signed = dtype_is_signed(a->dtype),
-		             .bits = (int)dtype_bits(a->dtype),
-		             .attrs = c->attrs };
+			     .is_signed = dtype_is_signed(a->dtype),
+			     .bits = (int)dtype_bits(a->dtype),
+			     .attrs = c->attrs };
 	const bool divides = k.f == SCALAR_DIV || k.f == SCALAR_MOD, raises = k.f == SCALAR_POW;
 	rows r = rows_over(c, y);
 	while (rows_next(&r)) {
-		const int64_t i0 = iter_offset(a, &r.it), i1 = iter_offset(b, &r.it), o = iter_offset(y, &r.it);
+		const int64_t i0 = iter_offset(a, &r.it), i1 = iter_offset(b, &r.it),
+			      o = iter_offset(y, &r.it);
 		for (int64_t i = 0; i < r.length; i++) {
 			const int64_t p = load_int(a, i0 + along(a, i)), q = load_int(b, i1 + along(b, i));
 			if (divides && !q)
 				return fail(c->diag, CLAST_ERROR_DATA, "division of integers by zero");
 			if (raises && !p && q < 0 && dtype_is_signed(b->dtype))
-				return fail(c->diag, CLAST_ERROR_DATA, "zero raised to the power %lld", (long long)q);
-			store_int(y, o + along(y, i), raises ? power(p, q, dtype_is_signed(b->dtype)) : binary_int(&k, p, q));
+				return fail(c->diag, CLAST_ERROR_DATA, "zero raised to the power %lld",
+					    (long long)q);
+			store_int(y, o + along(y, i),
+				  raises ? power(p, q, dtype_is_signed(b->dtype)) : binary_int(&k, p, q));
 		}
 	}
 	return r.status;
@@ -460,10 +469,11 @@ static clast_status reference(call *c)
 	const bool cut = !gives_bool(f) && !dtype_is_float(a.dtype);
 	rows r = rows_over(c, y);
 	while (rows_next(&r)) {
-		const int64_t i0 = iter_offset(&a, &r.it), i1 = iter_offset(&b, &r.it), o = iter_offset(y, &r.it);
+		const int64_t i0 = iter_offset(&a, &r.it), i1 = iter_offset(&b, &r.it),
+			      o = iter_offset(y, &r.it);
 		for (int64_t i = 0; i < r.length; i++) {
-			const double v = binary_real(f, load_real(&a, i0 + along(&a, i)), load_real(&b, i1 + along(&b, i)),
-			                             c->attrs);
+			const double v = binary_real(f, load_real(&a, i0 + along(&a, i)),
+						     load_real(&b, i1 + along(&b, i)), c->attrs);
 			store_real(y, o + along(y, i), cut ? trunc(v) : v);
 		}
 	}
@@ -472,70 +482,71 @@ static clast_status reference(call *c)
 
 /* ---- The operators ---- */
 
-#define INT32_UP                                                                                                       \
+#define INT32_UP                                                                                             \
 	(DTYPE_BIT(CLAST_INT32) | DTYPE_BIT(CLAST_INT64) | DTYPE_BIT(CLAST_UINT32) | DTYPE_BIT(CLAST_UINT64))
 #define INT32_64 (DTYPE_BIT(CLAST_INT32) | DTYPE_BIT(CLAST_INT64))
 static const op_version arithmetic[] = { { 1, DTYPES_FLOAT },
-	                                 { 6, DTYPES_FLOAT | INT32_UP },
-	                                 { 7, DTYPES_FLOAT | INT32_UP },
-	                                 { 13, DTYPES_FLOAT_BF16 | INT32_UP },
-	                                 { 14, DTYPES_REAL_BF16 },
-	                                 { 0 } };
-static const op_version mod_10[] = { { 10, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 28, DTYPES_REAL_BF16 }, { 0 } };
+					 { 6, DTYPES_FLOAT | INT32_UP },
+					 { 7, DTYPES_FLOAT | INT32_UP },
+					 { 13, DTYPES_FLOAT_BF16 | INT32_UP },
+					 { 14, DTYPES_REAL_BF16 },
+					 { 0 } };
+static const op_version mod_10[] = {
+	{ 10, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 28, DTYPES_REAL_BF16 }, { 0 }
+};
 static const op_version pow_1[] = { { 1, DTYPES_FLOAT },
-	                            { 7, DTYPES_FLOAT },
-	                            { 12, DTYPES_FLOAT | INT32_64 },
-	                            { 13, DTYPES_FLOAT_BF16 | INT32_64 },
-	                            { 15, DTYPES_FLOAT_BF16 | INT32_64 },
-	                            { 0 } };
+				    { 7, DTYPES_FLOAT },
+				    { 12, DTYPES_FLOAT | INT32_64 },
+				    { 13, DTYPES_FLOAT_BF16 | INT32_64 },
+				    { 15, DTYPES_FLOAT_BF16 | INT32_64 },
+				    { 0 } };
 static const op_version prelu_1[] = { { 1, DTYPES_FLOAT },
-	                              { 6, DTYPES_FLOAT },
-	                              { 7, DTYPES_FLOAT },
-	                              { 9, DTYPES_FLOAT | INT32_UP },
-	                              { 16, DTYPES_FLOAT_BF16 | INT32_UP },
-	                              { 0 } };
+				      { 6, DTYPES_FLOAT },
+				      { 7, DTYPES_FLOAT },
+				      { 9, DTYPES_FLOAT | INT32_UP },
+				      { 16, DTYPES_FLOAT_BF16 | INT32_UP },
+				      { 0 } };
 static const op_version logic[] = { { 1, DTYPES_BOOL }, { 7, DTYPES_BOOL }, { 0 } };
 static const op_version equal_1[] = { { 1, DTYPES_BOOL | INT32_64 },
-	                              { 7, DTYPES_BOOL | INT32_64 },
-	                              { 11, DTYPES_BOOL | DTYPES_REAL },
-	                              { 13, DTYPES_BOOL | DTYPES_REAL_BF16 },
-	                              { 19, DTYPES_BOOL | DTYPES_REAL_BF16 | DTYPES_STRING },
-	                              { 0 } };
-static const op_version order_1[] = { { 1, DTYPES_FLOAT },
-	                              { 7, DTYPES_FLOAT },
-	                              { 9, DTYPES_REAL },
-	                              { 13, DTYPES_REAL_BF16 },
-	                              { 0 } };
+				      { 7, DTYPES_BOOL | INT32_64 },
+				      { 11, DTYPES_BOOL | DTYPES_REAL },
+				      { 13, DTYPES_BOOL | DTYPES_REAL_BF16 },
+				      { 19, DTYPES_BOOL | DTYPES_REAL_BF16 | DTYPES_STRING },
+				      { 0 } };
+static const op_version order_1[] = {
+	{ 1, DTYPES_FLOAT }, { 7, DTYPES_FLOAT }, { 9, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 }
+};
 static const op_version order_12[] = { { 12, DTYPES_REAL }, { 16, DTYPES_REAL_BF16 }, { 0 } };
 static const op_version shift_11[] = { { 11, DTYPES_UNSIGNED }, { 28, DTYPES_INT }, { 0 } };
 static const op_version bitwise_18[] = { { 18, DTYPES_INT }, { 0 } };
 
 #define AT(member) offsetof(elementwise_attrs, member)
 static const attr_spec broadcasting[] = { { "axis", ATTR_INT, AT(axis), .i = NO_AXIS, .until = 7 },
-	                                  { "broadcast", ATTR_BOOL, AT(broadcast), .until = 7 },
-	                                  { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 },
-	                                  { 0 } };
+					  { "broadcast", ATTR_BOOL, AT(broadcast), .until = 7 },
+					  { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 },
+					  { 0 } };
 static const attr_spec consumed[] = { { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 }, { 0 } };
 static const attr_spec mod_attrs[] = { { "fmod", ATTR_BOOL, AT(truncated) }, { 0 } };
 static const char *const directions[] = { "LEFT", "RIGHT", NULL };
-static const attr_spec shift_attrs[] = { { "direction", ATTR_ENUM, AT(right), .names = directions, .required = true },
-	                                 { 0 } };
+static const attr_spec shift_attrs[] = {
+	{ "direction", ATTR_ENUM, AT(right), .names = directions, .required = true }, { 0 }
+};
 static const attr_spec none[] = { { 0 } };
 
-#define BINARY(symbol, onnx, number, since, spec)                                                                      \
-	const op op_##symbol = { .name = onnx,                                                                         \
-		                 .domain = "",                                                                         \
-		                 .versions = since,                                                                    \
-		                 .attrs = spec,                                                                        \
-		                 .attrs_bytes = sizeof(elementwise_attrs),                                             \
-		                 .min_in = 2,                                                                          \
-		                 .max_in = 2,                                                                          \
-		                 .min_out = 1,                                                                         \
-		                 .max_out = 1,                                                                         \
-		                 .rule = RULE_ANY,                                                                     \
-		                 .infer = infer,                                                                       \
-		                 .reference = reference,                                                               \
-		                 .family = number }
+#define BINARY(symbol, onnx, number, since, spec)                                                            \
+	const op op_##symbol = { .name = onnx,                                                               \
+				 .domain = "",                                                               \
+				 .versions = since,                                                          \
+				 .attrs = spec,                                                              \
+				 .attrs_bytes = sizeof(elementwise_attrs),                                   \
+				 .min_in = 2,                                                                \
+				 .max_in = 2,                                                                \
+				 .min_out = 1,                                                               \
+				 .max_out = 1,                                                               \
+				 .rule = RULE_ANY,                                                           \
+				 .infer = infer,                                                             \
+				 .reference = reference,                                                     \
+				 .family = number }
 
 BINARY(add, "Add", SCALAR_ADD, arithmetic, broadcasting);
 BINARY(and, "And", SCALAR_AND, logic, broadcasting);

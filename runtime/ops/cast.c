@@ -44,10 +44,10 @@ static clast_dtype dtype_named(const char *name)
 	static const struct {
 		const char *name;
 		clast_dtype t;
-	} names[] = { { "FLOAT", CLAST_FLOAT32 },   { "UINT8", CLAST_UINT8 },   { "INT8", CLAST_INT8 },
-		      { "UINT16", CLAST_UINT16 },   { "INT16", CLAST_INT16 },   { "INT32", CLAST_INT32 },
-		      { "INT64", CLAST_INT64 },     { "BOOL", CLAST_BOOL },     { "FLOAT16", CLAST_FLOAT16 },
-		      { "DOUBLE", CLAST_FLOAT64 },  { "UINT32", CLAST_UINT32 }, { "UINT64", CLAST_UINT64 } };
+	} names[] = { { "FLOAT", CLAST_FLOAT32 },  { "UINT8", CLAST_UINT8 },   { "INT8", CLAST_INT8 },
+		      { "UINT16", CLAST_UINT16 },  { "INT16", CLAST_INT16 },   { "INT32", CLAST_INT32 },
+		      { "INT64", CLAST_INT64 },    { "BOOL", CLAST_BOOL },     { "FLOAT16", CLAST_FLOAT16 },
+		      { "DOUBLE", CLAST_FLOAT64 }, { "UINT32", CLAST_UINT32 }, { "UINT64", CLAST_UINT64 } };
 	for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
 		if (!strcmp(names[i].name, name))
 			return names[i].t;
@@ -60,7 +60,9 @@ static dim element(const infer_in *in, size_t n, const dim *x)
 	const attrs *a = in->attrs;
 	if ((in->op->family == SCALAR_CAST ? a->to : in->in[1].dtype) != CLAST_BOOL)
 		return x[0];
-	return dim_surely_less(in, 0, x[0]) == 1 || dim_surely_less(in, x[0], 0) == 1 ? 1 : x[0] == 0 ? 0 : DIM_UNKNOWN;
+	return dim_surely_less(in, 0, x[0]) == 1 || dim_surely_less(in, x[0], 0) == 1 ? 1
+	       : x[0] == 0                                                            ? 0
+										      : DIM_UNKNOWN;
 }
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -71,15 +73,16 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	/* The dtype to be like may not be known yet. */
 	if (!dtype_in(to, allowed(in->version)) && !(like && to == CLAST_UNDEFINED))
 		return fail(d, CLAST_ERROR_MODEL, "%s-%d does not convert to %s", in->op->name, in->version,
-		            clast_dtype_name(to));
+			    clast_dtype_name(to));
 	infer_set(out, 0, to, &in->in[0].shape);
 	return to == CLAST_UNDEFINED ? CLAST_OK : infer_elements(in, 1, out, element, d);
 }
 
 /* ---- Reference ---- */
 
-/* ONNX leaves a real outside the integer range undefined. This gives what x86 processors and thus the other runtimes give: the
- * conversion goes to 32 bits, or to 64 for the wider types, where the lowest number stands for what does not fit, and is then cut. */
+/* ONNX leaves a real outside the integer range undefined. This gives what x86 processors and thus the other
+ * runtimes give: the conversion goes to 32 bits, or to 64 for the wider types, where the lowest number stands
+ * for what does not fit, and is then cut. */
 static int64_t real_to_int(double x, clast_dtype to)
 {
 	if (to == CLAST_UINT64 && x >= 0x1p63 && x < 0x1p64)
@@ -135,7 +138,8 @@ static bool parse(locale_t c_locale, const clast_string *s, clast_dtype to, doub
 	memcpy(text, s->bytes + skip, n - skip);
 	text[n - skip] = 0;
 	errno = 0;
-	*integer = to == CLAST_UINT64 && text[0] != '-' ? (int64_t)strtoull(text, &end, 10) : strtoll(text, &end, 10);
+	*integer = to == CLAST_UINT64 && text[0] != '-' ? (int64_t)strtoull(text, &end, 10)
+							: strtoll(text, &end, 10);
 	const bool whole = !*end && !errno;
 	*real = strtod_l(text, &end, c_locale);
 	if (*end)
@@ -158,7 +162,8 @@ static clast_status from_strings(call *c)
 		double real;
 		int64_t integer;
 		if (!parse(c_locale, s, y->dtype, &real, &integer))
-			status = fail(c->diag, CLAST_ERROR_DATA, "\"%s\" is no number", quote_bytes(s->bytes, s->length).text);
+			status = fail(c->diag, CLAST_ERROR_DATA, "\"%s\" is no number",
+				      quote_bytes(s->bytes, s->length).text);
 		else if (dtype_is_float(y->dtype) || y->dtype == CLAST_BOOL)
 			store_converted(c->attrs, y, to, real);
 		else
@@ -168,8 +173,8 @@ static clast_status from_strings(call *c)
 	return status;
 }
 
-/* The shortest decimal that is read back as the same number of the dtype, as numpy writes it: with an exponent only where the number
- * is below 1e-4 or from 1e16 on. */
+/* The shortest decimal that is read back as the same number of the dtype, as numpy writes it: with an
+ * exponent only where the number is below 1e-4 or from 1e16 on. */
 static void format_real(locale_t c_locale, double x, clast_dtype t, char text[40])
 {
 	char digits[40];
@@ -181,8 +186,9 @@ static void format_real(locale_t c_locale, double x, clast_dtype t, char text[40
 	for (; precision < 17; precision++) {
 		snprintf(digits, sizeof digits, "%.*e", precision - 1, x);
 		const double back = strtod_l(digits, NULL, c_locale);
-		if (t == CLAST_FLOAT64 ? back == x : t == CLAST_FLOAT16 ? f16_from_double(back) == f16_from_double(x) :
-		                                                          (float)back == (float)x)
+		if (t == CLAST_FLOAT64   ? back == x
+		    : t == CLAST_FLOAT16 ? f16_from_double(back) == f16_from_double(x)
+					 : (float)back == (float)x)
 			break;
 	}
 	snprintf(digits, sizeof digits, "%.*e", precision - 1, x);
@@ -250,57 +256,60 @@ static uint32_t cut(const infer_in *in, size_t operand)
 #define OLD (DTYPES_REAL | DTYPES_BOOL)
 #define NO_COMPLEX(set) ((set) & ~DTYPES_COMPLEX)
 static const op_version versions[] = { { 1, OLD },
-	                               { 6, OLD },
-	                               { 9, NO_COMPLEX(DTYPES_ALL_12) },
-	                               { 13, NO_COMPLEX(DTYPES_ALL_13) },
-	                               { 19, NO_COMPLEX(DTYPES_ALL_19) },
-	                               { 21, NO_COMPLEX(DTYPES_ALL_21) },
-	                               { 23, NO_COMPLEX(DTYPES_ALL_23) },
-	                               { 24, NO_COMPLEX(DTYPES_ALL_24) },
-	                               { 25, NO_COMPLEX(DTYPES_ALL_25) },
-	                               { 28, NO_COMPLEX(DTYPES_ALL_25) },
-	                               { 0 } };
-static const op_version like_versions[] = { { 15, NO_COMPLEX(DTYPES_ALL_13) }, { 19, NO_COMPLEX(DTYPES_ALL_19) },
-	                                    { 21, NO_COMPLEX(DTYPES_ALL_21) }, { 23, NO_COMPLEX(DTYPES_ALL_23) },
-	                                    { 24, NO_COMPLEX(DTYPES_ALL_24) }, { 25, NO_COMPLEX(DTYPES_ALL_25) },
-	                                    { 0 } };
+				       { 6, OLD },
+				       { 9, NO_COMPLEX(DTYPES_ALL_12) },
+				       { 13, NO_COMPLEX(DTYPES_ALL_13) },
+				       { 19, NO_COMPLEX(DTYPES_ALL_19) },
+				       { 21, NO_COMPLEX(DTYPES_ALL_21) },
+				       { 23, NO_COMPLEX(DTYPES_ALL_23) },
+				       { 24, NO_COMPLEX(DTYPES_ALL_24) },
+				       { 25, NO_COMPLEX(DTYPES_ALL_25) },
+				       { 28, NO_COMPLEX(DTYPES_ALL_25) },
+				       { 0 } };
+static const op_version like_versions[] = { { 15, NO_COMPLEX(DTYPES_ALL_13) },
+					    { 19, NO_COMPLEX(DTYPES_ALL_19) },
+					    { 21, NO_COMPLEX(DTYPES_ALL_21) },
+					    { 23, NO_COMPLEX(DTYPES_ALL_23) },
+					    { 24, NO_COMPLEX(DTYPES_ALL_24) },
+					    { 25, NO_COMPLEX(DTYPES_ALL_25) },
+					    { 0 } };
 
 #define AT(member) offsetof(attrs, member)
 /* In the order of e8m0_round. */
 static const char *const round_modes[] = { "up", "down", "nearest", NULL };
-#define HOW                                                                                                            \
-	{ "saturate", ATTR_BOOL, AT(saturate), .i = 1, .since = 19 },                                                  \
-	{                                                                                                              \
-		"round_mode", ATTR_ENUM, AT(round_mode), .names = round_modes, .since = 24                             \
+#define HOW                                                                                                  \
+	{ "saturate", ATTR_BOOL, AT(saturate), .i = 1, .since = 19 },                                        \
+	{                                                                                                    \
+		"round_mode", ATTR_ENUM, AT(round_mode), .names = round_modes, .since = 24                   \
 	}
 static const attr_spec spec[] = { { "to", ATTR_STRING, AT(to_name), .required = true, .until = 6 },
-	                          { "to", ATTR_DTYPE, AT(to), .required = true, .since = 6 },
-	                          HOW,
-	                          { 0 } };
+				  { "to", ATTR_DTYPE, AT(to), .required = true, .since = 6 },
+				  HOW,
+				  { 0 } };
 static const attr_spec like_spec[] = { HOW, { 0 } };
 const op op_cast = { .name = "Cast",
-	             .domain = "",
-	             .versions = versions,
-	             .attrs = spec,
-	             .attrs_bytes = sizeof(attrs),
-	             .min_in = 1,
-	             .max_in = 1,
-	             .min_out = 1,
-	             .max_out = 1,
-	             .rule = RULE_ANY,
-	             .infer = infer,
-	             .reference = reference,
-	             .family = SCALAR_CAST };
+		     .domain = "",
+		     .versions = versions,
+		     .attrs = spec,
+		     .attrs_bytes = sizeof(attrs),
+		     .min_in = 1,
+		     .max_in = 1,
+		     .min_out = 1,
+		     .max_out = 1,
+		     .rule = RULE_ANY,
+		     .infer = infer,
+		     .reference = reference,
+		     .family = SCALAR_CAST };
 const op op_cast_like = { .name = "CastLike",
-	                  .domain = "",
-	                  .versions = like_versions,
-	                  .attrs = like_spec,
-	                  .attrs_bytes = sizeof(attrs),
-	                  .min_in = 2,
-	                  .max_in = 2,
-	                  .min_out = 1,
-	                  .max_out = 1,
-	                  .rule = RULE_AXIS,
-	                  .infer = infer,
-	                  .reference = reference,
-	                  .cut = cut };
+			  .domain = "",
+			  .versions = like_versions,
+			  .attrs = like_spec,
+			  .attrs_bytes = sizeof(attrs),
+			  .min_in = 2,
+			  .max_in = 2,
+			  .min_out = 1,
+			  .max_out = 1,
+			  .rule = RULE_AXIS,
+			  .infer = infer,
+			  .reference = reference,
+			  .cut = cut };

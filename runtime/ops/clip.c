@@ -1,5 +1,5 @@
-/* ONNX Clip: y = min(max(x, low), high), so that high wins where low > high. Bounds are attributes before opset 11, then scalar
- * inputs. y: shape and order of x; may alias x. */
+/* ONNX Clip: y = min(max(x, low), high), so that high wins where low > high. Bounds are attributes before
+ * opset 11, then scalar inputs. y: shape and order of x; may alias x. */
 #include <float.h>
 #include <math.h>
 #include <stddef.h>
@@ -35,8 +35,9 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		if (s)
 			return s;
 		if (infer_count(in, i, &count) && count != 1)
-			return fail(d, CLAST_ERROR_MODEL, "input %zu (%s): expected a scalar, found %lld elements", i,
-			            i == 1 ? "min" : "max", (long long)count);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "input %zu (%s): expected a scalar, found %lld elements", i,
+				    i == 1 ? "min" : "max", (long long)count);
 	}
 	infer_set(out, 0, in->in[0].dtype, &in->in[0].shape);
 	return all ? infer_elements(in, in->n_in, out, element, d) : CLAST_OK;
@@ -45,7 +46,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 static clast_status reference_int(call *c)
 {
 	const tensor_view *x = c->in[0], *y = c->out[0];
-	const bool is_signed = dtype_is_signed(x->dtype), has_low = c->n_in > 1 && c->in[1], has_high = c->n_in > 2 && c->in[2];
+	const bool is_signed = dtype_is_signed(x->dtype), has_low = c->n_in > 1 && c->in[1],
+		   has_high = c->n_in > 2 && c->in[2];
 	const int64_t flip = is_signed ? 0 : INT64_MIN; /* makes unsigned numbers compare as signed ones */
 	const int64_t low = has_low ? load_int(c->in[1], 0) ^ flip : INT64_MIN;
 	const int64_t high = has_high ? load_int(c->in[2], 0) ^ flip : INT64_MAX;
@@ -89,22 +91,23 @@ static clast_status reference(call *c)
 	return r.status;
 }
 
-static const op_version versions[] = { { 1, DTYPES_FLOAT },      { 6, DTYPES_FLOAT }, { 11, DTYPES_FLOAT }, { 12, DTYPES_REAL },
-	                               { 13, DTYPES_REAL_BF16 }, { 0 } };
-static const attr_spec spec[] = { { "min", ATTR_FLOAT, offsetof(clip_attrs, min), .f = -FLT_MAX, .until = 11 },
-	                          { "max", ATTR_FLOAT, offsetof(clip_attrs, max), .f = FLT_MAX, .until = 11 },
-	                          { "consumed_inputs", ATTR_INTS, offsetof(clip_attrs, unused), .until = 6 },
-	                          { 0 } };
+static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT },      { 11, DTYPES_FLOAT },
+				       { 12, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 } };
+static const attr_spec spec[] = { { "min", ATTR_FLOAT, offsetof(clip_attrs, min), .f = -FLT_MAX,
+				    .until = 11 },
+				  { "max", ATTR_FLOAT, offsetof(clip_attrs, max), .f = FLT_MAX, .until = 11 },
+				  { "consumed_inputs", ATTR_INTS, offsetof(clip_attrs, unused), .until = 6 },
+				  { 0 } };
 const op op_clip = { .name = "Clip",
-	             .domain = "",
-	             .versions = versions,
-	             .attrs = spec,
-	             .attrs_bytes = sizeof(clip_attrs),
-	             .min_in = 1,
-	             .max_in = 3,
-	             .min_out = 1,
-	             .max_out = 1,
-	             .rule = RULE_ANY,
-	             .infer = infer,
-	             .reference = reference,
-	             .family = SCALAR_CLIP };
+		     .domain = "",
+		     .versions = versions,
+		     .attrs = spec,
+		     .attrs_bytes = sizeof(clip_attrs),
+		     .min_in = 1,
+		     .max_in = 3,
+		     .min_out = 1,
+		     .max_out = 1,
+		     .rule = RULE_ANY,
+		     .infer = infer,
+		     .reference = reference,
+		     .family = SCALAR_CLIP };

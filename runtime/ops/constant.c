@@ -27,7 +27,8 @@ static bool float_given(const attrs *a)
 /* The view of the value; data may be left NULL for strings, whose elements are made by the reference. */
 static bool find(const attrs *a, tensor_view *v)
 {
-	const int64_t floats = (int64_t)a->floats.n, ints = (int64_t)a->ints.n, strings = (int64_t)a->strings.n;
+	const int64_t floats = (int64_t)a->floats.n, ints = (int64_t)a->ints.n,
+		      strings = (int64_t)a->strings.n;
 	if (a->value || a->sparse)
 		*v = a->value ? *a->value : *a->sparse;
 	else if (a->floats.v)
@@ -49,8 +50,8 @@ static bool find(const attrs *a, tensor_view *v)
 
 static int given(const attrs *a)
 {
-	return (a->value != NULL) + (a->sparse != NULL) + (a->floats.v != NULL) + a->ints.given + (a->strings.v != NULL) +
-	       (a->s != NULL) + (a->i != NO_INT) + float_given(a);
+	return (a->value != NULL) + (a->sparse != NULL) + (a->floats.v != NULL) + a->ints.given +
+	       (a->strings.v != NULL) + (a->s != NULL) + (a->i != NO_INT) + float_given(a);
 }
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -58,8 +59,9 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	tensor_view v;
 	size_t count;
 	if (given(in->attrs) != 1 || !find(in->attrs, &v))
-		return fail(d, CLAST_ERROR_MODEL, "expected exactly one attribute that holds the value, found %d",
-		            given(in->attrs));
+		return fail(d, CLAST_ERROR_MODEL,
+			    "expected exactly one attribute that holds the value, found %d",
+			    given(in->attrs));
 	shape s = { .rank = v.rank };
 	for (int a = 0; a < v.rank; a++)
 		s.dims[a] = v.dims[a];
@@ -86,7 +88,8 @@ static clast_status reference(call *c)
 	}
 	for (iter it = iter_over(c->out[0]); iter_next(&it);) {
 		const char *s = a->s ? a->s : a->strings.v[it.index[0]];
-		((clast_string *)c->out[0]->data)[iter_offset(c->out[0], &it)] = (clast_string){ s, strlen(s) };
+		((clast_string *)c->out[0]->data)[iter_offset(c->out[0], &it)] =
+			(clast_string){ s, strlen(s) };
 	}
 	return CLAST_OK;
 }
@@ -98,25 +101,25 @@ static uint32_t cut(const infer_in *in, size_t operand)
 }
 
 static const op_version versions[] = { { 1, 0 },  { 9, 0 },  { 11, 0 }, { 12, 0 }, { 13, 0 }, { 19, 0 },
-	                               { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
+				       { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
 #define AT(member) offsetof(attrs, member)
 static const attr_spec spec[] = { { "value", ATTR_TENSOR, AT(value) },
-	                          { "sparse_value", ATTR_TENSOR, AT(sparse) },
-	                          { "value_float", ATTR_FLOAT, AT(f), .f = NO_FLOAT },
-	                          { "value_int", ATTR_INT, AT(i), .i = NO_INT },
-	                          { "value_string", ATTR_STRING, AT(s) },
-	                          { "value_floats", ATTR_FLOATS, AT(floats) },
-	                          { "value_ints", ATTR_INTS, AT(ints) },
-	                          { "value_strings", ATTR_STRINGS, AT(strings) },
-	                          { 0 } };
+				  { "sparse_value", ATTR_TENSOR, AT(sparse) },
+				  { "value_float", ATTR_FLOAT, AT(f), .f = NO_FLOAT },
+				  { "value_int", ATTR_INT, AT(i), .i = NO_INT },
+				  { "value_string", ATTR_STRING, AT(s) },
+				  { "value_floats", ATTR_FLOATS, AT(floats) },
+				  { "value_ints", ATTR_INTS, AT(ints) },
+				  { "value_strings", ATTR_STRINGS, AT(strings) },
+				  { 0 } };
 const op op_constant = { .name = "Constant",
-	                 .domain = "",
-	                 .versions = versions,
-	                 .attrs = spec,
-	                 .attrs_bytes = sizeof(attrs),
-	                 .min_out = 1,
-	                 .max_out = 1,
-	                 .rule = RULE_AXIS,
-	                 .infer = infer,
-	                 .reference = reference,
-	                 .cut = cut };
+			 .domain = "",
+			 .versions = versions,
+			 .attrs = spec,
+			 .attrs_bytes = sizeof(attrs),
+			 .min_out = 1,
+			 .max_out = 1,
+			 .rule = RULE_AXIS,
+			 .infer = infer,
+			 .reference = reference,
+			 .cut = cut };

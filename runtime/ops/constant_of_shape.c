@@ -1,4 +1,5 @@
-/* ONNX ConstantOfShape: a tensor of the given shape, every element the one of `value` (0 of float32 by default). */
+/* ONNX ConstantOfShape: a tensor of the given shape, every element the one of `value` (0 of float32 by
+ * default). */
 #include <stddef.h>
 
 #include "infer.h"
@@ -20,10 +21,12 @@ static clast_status infer_dims(const infer_in *in, shape *s, clast_diag *d)
 		return fail(d, CLAST_ERROR_LIMIT, "input 0: %zu axes, more than %d", count, CLAST_MAX_RANK);
 	s->rank = (int)count;
 	for (size_t i = 0; i < count; i++) {
-		s->dims[i] = ints && ints[i] != DIM_UNKNOWN ? ints[i] : infer_fresh(in, "shape", 0, DIM_NO_MAX);
+		s->dims[i] =
+			ints && ints[i] != DIM_UNKNOWN ? ints[i] : infer_fresh(in, "shape", 0, DIM_NO_MAX);
 		if (dim_is_number(s->dims[i]) && s->dims[i] < 0)
-			return fail(d, CLAST_ERROR_MODEL, "input 0: element %zu: expected an extent, found %lld", i,
-			            (long long)s->dims[i]);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "input 0: element %zu: expected an extent, found %lld", i,
+				    (long long)s->dims[i]);
 	}
 	return CLAST_OK;
 }
@@ -35,7 +38,7 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	size_t count;
 	if (value && view_count(value) != 1)
 		return fail(d, CLAST_ERROR_MODEL, "attribute value: expected one element, found %lld",
-		            (long long)view_count(value));
+			    (long long)view_count(value));
 	clast_status status = infer_rank(in, 0, 1, 1, d);
 	if (!status)
 		status = infer_dims(in, &s, d);
@@ -77,22 +80,25 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return operand ? 0 : UINT32_MAX;
 }
 
-static const op_version versions[] = { { 9, DTYPE_BIT(CLAST_INT64) },  { 20, DTYPE_BIT(CLAST_INT64) },
-	                               { 21, DTYPE_BIT(CLAST_INT64) }, { 23, DTYPE_BIT(CLAST_INT64) },
-	                               { 24, DTYPE_BIT(CLAST_INT64) }, { 25, DTYPE_BIT(CLAST_INT64) },
-	                               { 0 } };
+static const op_version versions[] = { { 9, DTYPE_BIT(CLAST_INT64) },
+				       { 20, DTYPE_BIT(CLAST_INT64) },
+				       { 21, DTYPE_BIT(CLAST_INT64) },
+				       { 23, DTYPE_BIT(CLAST_INT64) },
+				       { 24, DTYPE_BIT(CLAST_INT64) },
+				       { 25, DTYPE_BIT(CLAST_INT64) },
+				       { 0 } };
 static const attr_spec spec[] = { { "value", ATTR_TENSOR, offsetof(attrs, value) }, { 0 } };
 const op op_constant_of_shape = { .name = "ConstantOfShape",
-	                          .domain = "",
-	                          .versions = versions,
-	                          .attrs = spec,
-	                          .attrs_bytes = sizeof(attrs),
-	                          .min_in = 1,
-	                          .max_in = 1,
-	                          .min_out = 1,
-	                          .max_out = 1,
-	                          .shape_inputs = 1,
-	                          .rule = RULE_AXIS,
-	                          .infer = infer,
-	                          .reference = reference,
-	                          .cut = cut };
+				  .domain = "",
+				  .versions = versions,
+				  .attrs = spec,
+				  .attrs_bytes = sizeof(attrs),
+				  .min_in = 1,
+				  .max_in = 1,
+				  .min_out = 1,
+				  .max_out = 1,
+				  .shape_inputs = 1,
+				  .rule = RULE_AXIS,
+				  .infer = infer,
+				  .reference = reference,
+				  .cut = cut };

@@ -18,7 +18,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		    (dim_known_less(in->dims, rows, columns) || dim_known_less(in->dims, columns, rows))) {
 			char text[160];
 			shape_format(in->dims, &s, text, sizeof text);
-			return fail(d, CLAST_ERROR_MODEL, "input 0: expected square matrices, found shape %s", text);
+			return fail(d, CLAST_ERROR_MODEL, "input 0: expected square matrices, found shape %s",
+				    text);
 		}
 		s.rank -= 2;
 	}
@@ -67,7 +68,7 @@ static clast_status reference(call *c)
 	clast_status s = CLAST_OK;
 	if (x->dims[x->rank - 2] != n)
 		return fail(c->diag, CLAST_ERROR_DATA, "input 0: expected square matrices, found %lld x %lld",
-		            (long long)x->dims[x->rank - 2], (long long)n);
+			    (long long)x->dims[x->rank - 2], (long long)n);
 	size_t bytes;
 	if (!tensor_bytes(CLAST_FLOAT64, 2, (const int64_t[]){ n, n }, &bytes))
 		return fail_memory(c->diag, 0);
@@ -90,13 +91,13 @@ static clast_status reference(call *c)
 
 static const op_version versions[] = { { 11, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
 const op op_det = { .name = "Det",
-	            .domain = "",
-	            .versions = versions,
-	            .min_in = 1,
-	            .max_in = 1,
-	            .min_out = 1,
-	            .max_out = 1,
-	            .rule = RULE_AXIS,
-	            .infer = infer,
-	            .reference = reference,
-	            .cut = cut };
+		    .domain = "",
+		    .versions = versions,
+		    .min_in = 1,
+		    .max_in = 1,
+		    .min_out = 1,
+		    .max_out = 1,
+		    .rule = RULE_AXIS,
+		    .infer = infer,
+		    .reference = reference,
+		    .cut = cut };

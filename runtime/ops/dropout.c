@@ -1,5 +1,6 @@
-/* ONNX Dropout. For inference y = x and mask is all true. In training mode (opset 1 to 6: is_test = 0; from opset 12 an input) an
- * element is dropped with probability ratio and the others are multiplied by 1 / (1 - ratio). */
+/* ONNX Dropout. For inference y = x and mask is all true. In training mode (opset 1 to 6: is_test = 0; from
+ * opset 12 an input) an element is dropped with probability ratio and the others are multiplied by 1 / (1 -
+ * ratio). */
 #include <stddef.h>
 
 #include "infer.h"
@@ -78,29 +79,29 @@ static clast_status reference(call *c)
 }
 
 static const op_version versions[] = { { 1, DTYPES_FLOAT },
-	                               { 6, DTYPES_FLOAT },
-	                               { 7, DTYPES_FLOAT },
-	                               { 10, DTYPES_FLOAT },
-	                               { 12, DTYPES_FLOAT },
-	                               { 13, DTYPES_FLOAT_BF16 },
-	                               { 22, DTYPES_FLOAT_BF16 | DTYPES_FLOAT8 },
-	                               { 0 } };
+				       { 6, DTYPES_FLOAT },
+				       { 7, DTYPES_FLOAT },
+				       { 10, DTYPES_FLOAT },
+				       { 12, DTYPES_FLOAT },
+				       { 13, DTYPES_FLOAT_BF16 },
+				       { 22, DTYPES_FLOAT_BF16 | DTYPES_FLOAT8 },
+				       { 0 } };
 #define AT(member) offsetof(attrs, member)
 static const attr_spec spec[] = { { "ratio", ATTR_FLOAT, AT(ratio), .f = 0.5f, .until = 12 },
-	                          { "is_test", ATTR_BOOL, AT(is_test), .until = 7 },
-	                          { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 },
-	                          { "seed", ATTR_INT, AT(seed), .since = 12 },
-	                          { 0 } };
+				  { "is_test", ATTR_BOOL, AT(is_test), .until = 7 },
+				  { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 },
+				  { "seed", ATTR_INT, AT(seed), .since = 12 },
+				  { 0 } };
 const op op_dropout = { .name = "Dropout",
-	                .domain = "",
-	                .versions = versions,
-	                .attrs = spec,
-	                .attrs_bytes = sizeof(attrs),
-	                .min_in = 1,
-	                .max_in = 3,
-	                .min_out = 1,
-	                .max_out = 2,
-	                .rule = RULE_REGROUP,
-	                .infer = infer,
-	                .reference = reference,
-	                .views = views };
+			.domain = "",
+			.versions = versions,
+			.attrs = spec,
+			.attrs_bytes = sizeof(attrs),
+			.min_in = 1,
+			.max_in = 3,
+			.min_out = 1,
+			.max_out = 2,
+			.rule = RULE_REGROUP,
+			.infer = infer,
+			.reference = reference,
+			.views = views };

@@ -1,5 +1,6 @@
 /* ONNX DynamicQuantizeLinear: y = saturate(round(x / scale) + zero_point) to uint8, with
- * scale = (max(x, 0) - min(x, 0)) / 255 and zero_point = round(saturate(-min(x, 0) / scale)), computed in float32 as its definition. */
+ * scale = (max(x, 0) - min(x, 0)) / 255 and zero_point = round(saturate(-min(x, 0) / scale)), computed in
+ * float32 as its definition. */
 #include <math.h>
 
 #include "elementwise.h"
@@ -49,20 +50,21 @@ static clast_status reference(call *c)
 	while (y && rows_next(&r)) {
 		const int64_t from = iter_offset(x, &r.it), to = iter_offset(y, &r.it);
 		for (int64_t i = 0; i < r.length; i++)
-			quant_store(y, to + along(y, i), (float)load_real(x, from + along(x, i)) / scale, zero, true);
+			quant_store(y, to + along(y, i), (float)load_real(x, from + along(x, i)) / scale,
+				    zero, true);
 	}
 	return r.status;
 }
 
 static const op_version versions[] = { { 11, DTYPE_BIT(CLAST_FLOAT32) }, { 0 } };
 const op op_dynamic_quantize_linear = { .name = "DynamicQuantizeLinear",
-	                                .domain = "",
-	                                .versions = versions,
-	                                .min_in = 1,
-	                                .max_in = 1,
-	                                .min_out = 3,
-	                                .max_out = 3,
-	                                .rule = RULE_AXIS,
-	                                .infer = infer,
-	                                .reference = reference,
-	                                .cut = cut };
+					.domain = "",
+					.versions = versions,
+					.min_in = 1,
+					.max_in = 1,
+					.min_out = 3,
+					.max_out = 3,
+					.rule = RULE_AXIS,
+					.infer = infer,
+					.reference = reference,
+					.cut = cut };

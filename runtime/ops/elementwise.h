@@ -1,5 +1,5 @@
-/* What the elementwise operators share: their scalar functions (op.family, by which kernels know them), attributes, the walk
- * over operands of any order, and the inference of small integers. */
+/* What the elementwise operators share: their scalar functions (op.family, by which kernels know them),
+ * attributes, the walk over operands of any order, and the inference of small integers. */
 #ifndef CLAST_ELEMENTWISE_H
 #define CLAST_ELEMENTWISE_H
 
@@ -120,11 +120,16 @@ static inline int64_t along(const tensor_view *v, int64_t i)
 	return v->rank ? axis_offset(v, v->rank - 1, i) : 0;
 }
 
-/* Follows the elements of a small output (dtype and shape already set): f computes one from those of the inputs, any of which
- * may be DIM_UNKNOWN. A float tensor is followed too as long as its elements are known to be integral: exporters compute sizes in
- * float (Shape, Cast, Mul, Floor, Cast). Does nothing where nothing is known. Inputs broadcast. */
+/* Follows the elements of a small output (dtype and shape already set): f computes one from those of the
+ * inputs, any of which may be DIM_UNKNOWN. A float tensor is followed too as long as its elements are known
+ * to be integral: exporters compute sizes in float (Shape, Cast, Mul, Floor, Cast). Does nothing where
+ * nothing is known. Inputs broadcast. */
 typedef dim (*element_rule)(const infer_in *in, size_t n, const dim *x);
 clast_status infer_elements(const infer_in *in, size_t n, infer_out *out, element_rule f, clast_diag *d);
+
+/* An element as infer_ints gives it: DIM_UNKNOWN where that is not its value (the lowest of int64 and the
+ * upper half of uint64 have none). */
+dim dim_of_element(clast_dtype t, dim x);
 
 /* 1, 0 or -1: certainly, certainly not, unknown. */
 int dim_surely_less(const infer_in *in, dim a, dim b);

@@ -35,20 +35,22 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return UINT32_MAX;
 }
 
-static const op_version versions[] = { { 9, DTYPES_REAL | DTYPES_BOOL }, { 22, DTYPES_REAL_BF16 | DTYPES_BOOL }, { 0 } };
+static const op_version versions[] = { { 9, DTYPES_REAL | DTYPES_BOOL },
+				       { 22, DTYPES_REAL_BF16 | DTYPES_BOOL },
+				       { 0 } };
 static const attr_spec spec[] = { { "dtype", ATTR_DTYPE, offsetof(attrs, dtype) },
-	                          { "k", ATTR_INT, offsetof(attrs, k) },
-	                          { 0 } };
+				  { "k", ATTR_INT, offsetof(attrs, k) },
+				  { 0 } };
 const op op_eye_like = { .name = "EyeLike",
-	                 .domain = "",
-	                 .versions = versions,
-	                 .attrs = spec,
-	                 .attrs_bytes = sizeof(attrs),
-	                 .min_in = 1,
-	                 .max_in = 1,
-	                 .min_out = 1,
-	                 .max_out = 1,
-	                 .rule = RULE_AXIS,
-	                 .infer = infer,
-	                 .reference = reference,
-	                 .cut = cut };
+			 .domain = "",
+			 .versions = versions,
+			 .attrs = spec,
+			 .attrs_bytes = sizeof(attrs),
+			 .min_in = 1,
+			 .max_in = 1,
+			 .min_out = 1,
+			 .max_out = 1,
+			 .rule = RULE_AXIS,
+			 .infer = infer,
+			 .reference = reference,
+			 .cut = cut };

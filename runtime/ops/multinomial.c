@@ -1,5 +1,5 @@
-/* ONNX Multinomial: for each row of unnormalised log-probabilities, sample_size classes drawn by inverting the distribution function.
- * x: [batch, classes]; y: [batch, sample_size]. */
+/* ONNX Multinomial: for each row of unnormalised log-probabilities, sample_size classes drawn by inverting
+ * the distribution function. x: [batch, classes]; y: [batch, sample_size]. */
 #include <math.h>
 #include <stddef.h>
 
@@ -17,10 +17,12 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 {
 	const attrs *a = in->attrs;
 	if (a->dtype != CLAST_INT32 && a->dtype != CLAST_INT64)
-		return fail(d, CLAST_ERROR_MODEL, "attribute dtype: expected int32 or int64, found %s", clast_dtype_name(a->dtype));
+		return fail(d, CLAST_ERROR_MODEL, "attribute dtype: expected int32 or int64, found %s",
+			    clast_dtype_name(a->dtype));
 	if (a->sample_size < 0)
-		return fail(d, CLAST_ERROR_MODEL, "attribute sample_size: expected a number from 0 on, found %lld",
-		            (long long)a->sample_size);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "attribute sample_size: expected a number from 0 on, found %lld",
+			    (long long)a->sample_size);
 	const clast_status status = infer_rank(in, 0, 2, 2, d);
 	if (status)
 		return status;
@@ -65,10 +67,12 @@ static clast_status reference(call *c)
 		for (int64_t k = 0; k < classes; k++)
 			total += exp(load_real(x, row + axis_offset(x, 1, k)) - top);
 		if (!(total > 0 && isfinite(total)) && a->sample_size)
-			return fail(c->diag, CLAST_ERROR_DATA, "input 0: row %lld is no distribution", (long long)i);
+			return fail(c->diag, CLAST_ERROR_DATA, "input 0: row %lld is no distribution",
+				    (long long)i);
 		for (int64_t j = 0; !s && j < a->sample_size; j++) {
 			const double u = random_uniform(random_seed(a->seed), number++);
-			store_int(y, axis_offset(y, 0, i) + axis_offset(y, 1, j), draw(x, row, top, u * total));
+			store_int(y, axis_offset(y, 0, i) + axis_offset(y, 1, j),
+				  draw(x, row, top, u * total));
 			s = tick(&t, classes);
 		}
 		if (s)
@@ -85,20 +89,20 @@ static uint32_t cut(const infer_in *in, size_t operand)
 
 static const op_version versions[] = { { 7, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
 static const attr_spec spec[] = { { "dtype", ATTR_DTYPE, offsetof(attrs, dtype), .i = CLAST_INT32 },
-	                          { "sample_size", ATTR_INT, offsetof(attrs, sample_size), .i = 1 },
-	                          { "seed", ATTR_FLOAT, offsetof(attrs, seed) },
-	                          { 0 } };
+				  { "sample_size", ATTR_INT, offsetof(attrs, sample_size), .i = 1 },
+				  { "seed", ATTR_FLOAT, offsetof(attrs, seed) },
+				  { 0 } };
 const op op_multinomial = { .name = "Multinomial",
-	                    .domain = "",
-	                    .versions = versions,
-	                    .attrs = spec,
-	                    .attrs_bytes = sizeof(attrs),
-	                    .min_in = 1,
-	                    .max_in = 1,
-	                    .min_out = 1,
-	                    .max_out = 1,
-	                    .flags = OP_RANDOM,
-	                    .rule = RULE_AXIS,
-	                    .infer = infer,
-	                    .reference = reference,
-	                    .cut = cut };
+			    .domain = "",
+			    .versions = versions,
+			    .attrs = spec,
+			    .attrs_bytes = sizeof(attrs),
+			    .min_in = 1,
+			    .max_in = 1,
+			    .min_out = 1,
+			    .max_out = 1,
+			    .flags = OP_RANDOM,
+			    .rule = RULE_AXIS,
+			    .infer = infer,
+			    .reference = reference,
+			    .cut = cut };

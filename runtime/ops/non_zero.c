@@ -1,4 +1,5 @@
-/* ONNX NonZero: the indices of all elements that are not zero, one column each, in row-major order. A string is zero when empty. */
+/* ONNX NonZero: the indices of all elements that are not zero, one column each, in row-major order. A string
+ * is zero when empty. */
 #include "infer.h"
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -39,7 +40,8 @@ static clast_status reference(call *c)
 		if (!is_nonzero(x, iter_offset(x, &it)))
 			continue;
 		for (int a = 0; a < dims[0]; a++)
-			store_int(y, axis_offset(y, 0, a) + axis_offset(y, 1, column), x->rank ? it.index[a] : 0);
+			store_int(y, axis_offset(y, 0, a) + axis_offset(y, 1, column),
+				  x->rank ? it.index[a] : 0);
 		column++;
 	}
 	return CLAST_OK;
@@ -53,14 +55,14 @@ static uint32_t cut(const infer_in *in, size_t operand)
 
 static const op_version versions[] = { { 9, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
 const op op_non_zero = { .name = "NonZero",
-	                 .domain = "",
-	                 .versions = versions,
-	                 .min_in = 1,
-	                 .max_in = 1,
-	                 .min_out = 1,
-	                 .max_out = 1,
-	                 .flags = OP_DATA_SHAPED,
-	                 .rule = RULE_AXIS,
-	                 .infer = infer,
-	                 .reference = reference,
-	                 .cut = cut };
+			 .domain = "",
+			 .versions = versions,
+			 .min_in = 1,
+			 .max_in = 1,
+			 .min_out = 1,
+			 .max_out = 1,
+			 .flags = OP_DATA_SHAPED,
+			 .rule = RULE_AXIS,
+			 .infer = infer,
+			 .reference = reference,
+			 .cut = cut };

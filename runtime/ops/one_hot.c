@@ -1,5 +1,6 @@
-/* ONNX OneHot: a new axis of extent depth, on which y is values[1] where its index equals the element of indices and values[0]
- * elsewhere. Indices in [-depth, -1] count from the end; others outside give values[0] throughout. */
+/* ONNX OneHot: a new axis of extent depth, on which y is values[1] where its index equals the element of
+ * indices and values[0] elsewhere. Indices in [-depth, -1] count from the end; others outside give values[0]
+ * throughout. */
 #include <math.h>
 #include <stddef.h>
 
@@ -43,15 +44,19 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (status)
 		return status;
 	if (infer_count(in, 1, &count) && count != 1)
-		return fail(d, CLAST_ERROR_MODEL, "input 1 (depth): expected one element, found %lld", (long long)count);
+		return fail(d, CLAST_ERROR_MODEL, "input 1 (depth): expected one element, found %lld",
+			    (long long)count);
 	if (infer_count(in, 2, &count) && count != 2)
-		return fail(d, CLAST_ERROR_MODEL, "input 2 (values): expected 2 elements, found %lld", (long long)count);
+		return fail(d, CLAST_ERROR_MODEL, "input 2 (values): expected 2 elements, found %lld",
+			    (long long)count);
 	if (!depth_of(in, &depth))
 		depth = infer_fresh(in, "depth", 1, DIM_NO_MAX);
 	if (dim_is_number(depth) && depth < 0)
-		return fail(d, CLAST_ERROR_MODEL, "input 1 (depth): expected a number above 0, found %lld", (long long)depth);
+		return fail(d, CLAST_ERROR_MODEL, "input 1 (depth): expected a number above 0, found %lld",
+			    (long long)depth);
 	if (x->rank >= 0) {
-		status = infer_axis(((const attrs *)in->attrs)->axis, x->rank + 1, "attribute axis", &axis, d);
+		status =
+			infer_axis(((const attrs *)in->attrs)->axis, x->rank + 1, "attribute axis", &axis, d);
 		if (status)
 			return status;
 		s.rank = x->rank + 1;
@@ -65,7 +70,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 static uint32_t cut(const infer_in *in, size_t operand)
 {
 	int axis;
-	if (in->in[0].shape.rank < 0 || infer_axis(((const attrs *)in->attrs)->axis, in->in[0].shape.rank + 1, "", &axis, NULL))
+	if (in->in[0].shape.rank < 0 ||
+	    infer_axis(((const attrs *)in->attrs)->axis, in->in[0].shape.rank + 1, "", &axis, NULL))
 		return UINT32_MAX;
 	return operand == 0 ? 0 : operand < in->n_in ? UINT32_MAX : 1u << axis;
 }
@@ -92,7 +98,8 @@ static clast_status reference(call *c)
 	const tensor_view *x = c->in[0], *y = c->out[0], *values = c->in[2];
 	const int64_t cold = axis_offset(values, 0, 0), hot = axis_offset(values, 0, 1);
 	int axis;
-	clast_status s = infer_axis(((const attrs *)c->attrs)->axis, y->rank, "attribute axis", &axis, c->diag);
+	clast_status s =
+		infer_axis(((const attrs *)c->attrs)->axis, y->rank, "attribute axis", &axis, c->diag);
 	ticker t = { .c = c };
 	for (iter it = iter_over(x); !s && iter_next(&it);) {
 		const int64_t depth = y->dims[axis], on = place(x, iter_offset(x, &it), depth);
@@ -110,16 +117,16 @@ static clast_status reference(call *c)
 static const op_version versions[] = { { 9, DTYPES_REAL }, { 11, DTYPES_REAL }, { 28, DTYPES_REAL }, { 0 } };
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis), .i = -1 }, { 0 } };
 const op op_one_hot = { .name = "OneHot",
-	                .domain = "",
-	                .versions = versions,
-	                .attrs = spec,
-	                .attrs_bytes = sizeof(attrs),
-	                .min_in = 3,
-	                .max_in = 3,
-	                .min_out = 1,
-	                .max_out = 1,
-	                .shape_inputs = 2,
-	                .rule = RULE_AXIS,
-	                .infer = infer,
-	                .reference = reference,
-	                .cut = cut };
+			.domain = "",
+			.versions = versions,
+			.attrs = spec,
+			.attrs_bytes = sizeof(attrs),
+			.min_in = 3,
+			.max_in = 3,
+			.min_out = 1,
+			.max_out = 1,
+			.shape_inputs = 2,
+			.rule = RULE_AXIS,
+			.infer = infer,
+			.reference = reference,
+			.cut = cut };

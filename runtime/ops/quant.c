@@ -5,21 +5,25 @@
 
 /* ---- Inference ---- */
 
-static clast_status wrong_shape(const infer_in *in, size_t i, const char *name, const char *expected, clast_diag *d)
+static clast_status wrong_shape(const infer_in *in, size_t i, const char *name, const char *expected,
+				clast_diag *d)
 {
 	char x[160], v[160];
 	shape_format(in->dims, &in->in[0].shape, x, sizeof x);
 	shape_format(in->dims, &in->in[i].shape, v, sizeof v);
-	return fail(d, CLAST_ERROR_MODEL, "input %zu (%s): shape %s does not fit input 0 of shape %s: expected %s", i, name, v, x,
-	            expected);
+	return fail(d, CLAST_ERROR_MODEL,
+		    "input %zu (%s): shape %s does not fit input 0 of shape %s: expected %s", i, name, v, x,
+		    expected);
 }
 
 static bool may_be_equal(const infer_in *in, dim a, dim b)
 {
-	return a == DIM_UNKNOWN || b == DIM_UNKNOWN || !(dim_known_less(in->dims, a, b) || dim_known_less(in->dims, b, a));
+	return a == DIM_UNKNOWN || b == DIM_UNKNOWN ||
+	       !(dim_known_less(in->dims, a, b) || dim_known_less(in->dims, b, a));
 }
 
-static clast_status infer_blocked(const infer_in *in, const quant_attrs *a, size_t i, const char *name, clast_diag *d)
+static clast_status infer_blocked(const infer_in *in, const quant_attrs *a, size_t i, const char *name,
+				  clast_diag *d)
 {
 	const shape *x = &in->in[0].shape, *v = &in->in[i].shape;
 	int axis;
@@ -42,8 +46,9 @@ clast_status infer_quant(const infer_in *in, const quant_attrs *a, size_t i, con
 	int64_t count;
 	int axis;
 	if (a->block_size < 0)
-		return fail(d, CLAST_ERROR_MODEL, "attribute block_size: expected a number from 0 on, found %lld",
-		            (long long)a->block_size);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "attribute block_size: expected a number from 0 on, found %lld",
+			    (long long)a->block_size);
 	if (x->rank < 0 || v->rank < 0 || (infer_count(in, i, &count) && count == 1))
 		return CLAST_OK;
 	if (a->block_size)
@@ -53,8 +58,9 @@ clast_status infer_quant(const infer_in *in, const quant_attrs *a, size_t i, con
 	const clast_status s = infer_axis(a->axis, x->rank, "attribute axis", &axis, d);
 	if (s)
 		return s;
-	return may_be_equal(in, v->dims[0], x->dims[axis]) ? CLAST_OK :
-	                                                     wrong_shape(in, i, name, "one element for each index of the axis", d);
+	return may_be_equal(in, v->dims[0], x->dims[axis])
+		       ? CLAST_OK
+		       : wrong_shape(in, i, name, "one element for each index of the axis", d);
 }
 
 uint32_t quant_cut(const infer_in *in, size_t operand)
@@ -73,7 +79,8 @@ uint32_t quant_cut(const infer_in *in, size_t operand)
 
 /* ---- References ---- */
 
-/* Repeats each element of axis `axis` `times` times: the axis gets one more factor, innermost, of stride 0. */
+/* Repeats each element of axis `axis` `times` times: the axis gets one more factor, innermost, of stride 0.
+ */
 static bool repeat(tensor_view *v, int axis, int64_t times)
 {
 	axis_factor factors[CLAST_MAX_RANK + VIEW_MAX_FACTORS + 1];
@@ -111,7 +118,8 @@ clast_status quant_broadcast(tensor_view *v, const tensor_view *x, const quant_a
 		return s;
 	if (a->block_size) {
 		if (!repeat(v, axis, a->block_size))
-			return fail(d, CLAST_ERROR_UNSUPPORTED, "the order of a blocked scale has too many factors");
+			return fail(d, CLAST_ERROR_UNSUPPORTED,
+				    "the order of a blocked scale has too many factors");
 		v->dims[axis] = x->dims[axis];
 		return CLAST_OK;
 	}
@@ -148,7 +156,8 @@ void quant_store(const tensor_view *y, int64_t at, double quotient, double zero_
 	} else if (dtype_is_float(y->dtype)) {
 		store_real(y, at, quotient + zero_point);
 	} else {
-		const double v = rint(quotient) + zero_point, lo = (double)dtype_min(y->dtype), hi = (double)dtype_max(y->dtype);
+		const double v = rint(quotient) + zero_point, lo = (double)dtype_min(y->dtype),
+			     hi = (double)dtype_max(y->dtype);
 		store_int(y, at, v >= hi ? dtype_max(y->dtype) : v > lo ? (int64_t)v : dtype_min(y->dtype));
 	}
 }

@@ -1,4 +1,5 @@
-/* ONNX QuantizeLinear: y = saturate(round(x / scale) + zero_point), per tensor, per index of an axis or per block (quant.h). */
+/* ONNX QuantizeLinear: y = saturate(round(x / scale) + zero_point), per tensor, per index of an axis or per
+ * block (quant.h). */
 #include <stddef.h>
 
 #include "elementwise.h"
@@ -28,8 +29,9 @@ static clast_status infer_result(const infer_in *in, clast_dtype *t, clast_diag 
 	if (has_input(in, 2)) {
 		const clast_dtype zero = in->in[2].dtype;
 		if (a->output_dtype != CLAST_UNDEFINED && zero != CLAST_UNDEFINED && a->output_dtype != zero)
-			return fail(d, CLAST_ERROR_MODEL, "attribute output_dtype: expected %s as of input 2, found %s",
-			            clast_dtype_name(zero), clast_dtype_name(a->output_dtype));
+			return fail(d, CLAST_ERROR_MODEL,
+				    "attribute output_dtype: expected %s as of input 2, found %s",
+				    clast_dtype_name(zero), clast_dtype_name(a->output_dtype));
 		*t = zero;
 	}
 	if (*t != CLAST_UNDEFINED && !dtype_in(*t, result_dtypes(in->version)))
@@ -47,7 +49,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (!s && in->version >= 19 && in->version < 23)
 		s = infer_same_dtype(in, 0, 1, d);
 	if (!s && a->precision != CLAST_UNDEFINED && !dtype_in(a->precision, DTYPES_FLOAT_BF16))
-		s = fail(d, CLAST_ERROR_MODEL, "attribute precision: %s is not allowed", clast_dtype_name(a->precision));
+		s = fail(d, CLAST_ERROR_MODEL, "attribute precision: %s is not allowed",
+			 clast_dtype_name(a->precision));
 	if (!s)
 		s = infer_quant(in, a, 1, "y_scale", d);
 	if (!s && has_input(in, 2))
@@ -79,16 +82,18 @@ static clast_status reference(call *c)
 		return s;
 	rows r = rows_over(c, y);
 	while (rows_next(&r)) {
-		const int64_t from = iter_offset(x, &r.it), to = iter_offset(y, &r.it), s_row = iter_offset(&scale, &r.it);
+		const int64_t from = iter_offset(x, &r.it), to = iter_offset(y, &r.it),
+			      s_row = iter_offset(&scale, &r.it);
 		const int64_t z_row = has_zero ? iter_offset(&zero, &r.it) : 0;
 		for (int64_t i = 0; i < r.length; i++) {
-			double v = load_real(x, from + along(x, i)), by = load_real(&scale, s_row + along(&scale, i));
+			double v = load_real(x, from + along(x, i)),
+			       by = load_real(&scale, s_row + along(&scale, i));
 			if (a->precision != CLAST_UNDEFINED) {
 				v = quant_round(precision, v);
 				by = quant_round(precision, by);
 			}
 			quant_store(y, to + along(y, i), quant_round(precision, v / by),
-			            has_zero ? load_real(&zero, z_row + along(&zero, i)) : 0, a->saturate);
+				    has_zero ? load_real(&zero, z_row + along(&zero, i)) : 0, a->saturate);
 		}
 	}
 	return r.status;
@@ -97,24 +102,24 @@ static clast_status reference(call *c)
 #define OLD (DTYPE_BIT(CLAST_FLOAT32) | DTYPE_BIT(CLAST_INT32))
 #define NEW (OLD | DTYPE_BIT(CLAST_FLOAT16) | DTYPE_BIT(CLAST_BFLOAT16))
 static const op_version versions[] = { { 10, OLD }, { 13, OLD }, { 19, NEW }, { 21, NEW }, { 23, NEW },
-	                               { 24, NEW }, { 25, NEW }, { 28, NEW }, { 0 } };
+				       { 24, NEW }, { 25, NEW }, { 28, NEW }, { 0 } };
 #define AT(member) offsetof(quant_attrs, member)
 static const attr_spec spec[] = { { "axis", ATTR_INT, AT(axis), .i = 1, .since = 13 },
-	                          { "saturate", ATTR_BOOL, AT(saturate), .i = 1, .since = 19 },
-	                          { "block_size", ATTR_INT, AT(block_size), .since = 21 },
-	                          { "output_dtype", ATTR_DTYPE, AT(output_dtype), .since = 21 },
-	                          { "precision", ATTR_DTYPE, AT(precision), .since = 23 },
-	                          { 0 } };
+				  { "saturate", ATTR_BOOL, AT(saturate), .i = 1, .since = 19 },
+				  { "block_size", ATTR_INT, AT(block_size), .since = 21 },
+				  { "output_dtype", ATTR_DTYPE, AT(output_dtype), .since = 21 },
+				  { "precision", ATTR_DTYPE, AT(precision), .since = 23 },
+				  { 0 } };
 const op op_quantize_linear = { .name = "QuantizeLinear",
-	                        .domain = "",
-	                        .versions = versions,
-	                        .attrs = spec,
-	                        .attrs_bytes = sizeof(quant_attrs),
-	                        .min_in = 2,
-	                        .max_in = 3,
-	                        .min_out = 1,
-	                        .max_out = 1,
-	                        .rule = RULE_AXIS,
-	                        .infer = infer,
-	                        .reference = reference,
-	                        .cut = quant_cut };
+				.domain = "",
+				.versions = versions,
+				.attrs = spec,
+				.attrs_bytes = sizeof(quant_attrs),
+				.min_in = 2,
+				.max_in = 3,
+				.min_out = 1,
+				.max_out = 1,
+				.rule = RULE_AXIS,
+				.infer = infer,
+				.reference = reference,
+				.cut = quant_cut };

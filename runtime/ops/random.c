@@ -1,4 +1,5 @@
-/* ONNX RandomNormal, RandomUniform, their Like forms, and Bernoulli: independent random elements (random.h). */
+/* ONNX RandomNormal, RandomUniform, their Like forms, and Bernoulli: independent random elements (random.h).
+ */
 #include "random.h"
 
 #include <stddef.h>
@@ -20,7 +21,8 @@ static clast_status infer_dtype_of(const infer_in *in, clast_dtype *t, clast_dia
 	const uint32_t allowed = in->op->family == RANDOM_BERNOULLI ? DTYPES_BOOL | DTYPES_REAL_BF16 : floats;
 	*t = a->dtype != CLAST_UNDEFINED || !in->n_in ? a->dtype : in->in[0].dtype;
 	if (*t != CLAST_UNDEFINED && !dtype_in(*t, allowed))
-		return fail(d, CLAST_ERROR_MODEL, "%s cannot have dtype %s", in->op->name, clast_dtype_name(*t));
+		return fail(d, CLAST_ERROR_MODEL, "%s cannot have dtype %s", in->op->name,
+			    clast_dtype_name(*t));
 	return CLAST_OK;
 }
 
@@ -36,13 +38,15 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		return CLAST_OK;
 	}
 	if (a->shape.n > CLAST_MAX_RANK)
-		return fail(d, CLAST_ERROR_LIMIT, "attribute shape: %zu axes, more than %d", a->shape.n, CLAST_MAX_RANK);
+		return fail(d, CLAST_ERROR_LIMIT, "attribute shape: %zu axes, more than %d", a->shape.n,
+			    CLAST_MAX_RANK);
 	shape s = { .rank = (int)a->shape.n };
 	for (int i = 0; i < s.rank; i++) {
 		s.dims[i] = a->shape.v[i];
 		if (s.dims[i] < 0)
-			return fail(d, CLAST_ERROR_MODEL, "attribute shape: element %d: expected an extent, found %lld", i,
-			            (long long)s.dims[i]);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "attribute shape: element %d: expected an extent, found %lld", i,
+				    (long long)s.dims[i]);
 	}
 	infer_set(out, 0, t, &s);
 	return CLAST_OK;
@@ -79,33 +83,50 @@ static const op_version like[] = { { 1, DTYPES_ALL_12 }, { 22, DTYPES_ALL_13 }, 
 static const op_version bernoulli_15[] = { { 15, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
 
 #define AT(member) offsetof(attrs, member)
-#define SHAPE { "shape", ATTR_INTS, AT(shape), .required = true }
-#define DTYPE(value) { "dtype", ATTR_DTYPE, AT(dtype), .i = value }
-#define SEED { "seed", ATTR_FLOAT, AT(seed) }
-#define NORMAL { "mean", ATTR_FLOAT, AT(mean) }, { "scale", ATTR_FLOAT, AT(scale), .f = 1 }
-#define UNIFORM { "low", ATTR_FLOAT, AT(low) }, { "high", ATTR_FLOAT, AT(high), .f = 1 }
+#define SHAPE                                                                                                \
+	{                                                                                                    \
+		"shape", ATTR_INTS, AT(shape), .required = true                                              \
+	}
+#define DTYPE(value)                                                                                         \
+	{                                                                                                    \
+		"dtype", ATTR_DTYPE, AT(dtype), .i = value                                                   \
+	}
+#define SEED                                                                                                 \
+	{                                                                                                    \
+		"seed", ATTR_FLOAT, AT(seed)                                                                 \
+	}
+#define NORMAL                                                                                               \
+	{ "mean", ATTR_FLOAT, AT(mean) },                                                                    \
+	{                                                                                                    \
+		"scale", ATTR_FLOAT, AT(scale), .f = 1                                                       \
+	}
+#define UNIFORM                                                                                              \
+	{ "low", ATTR_FLOAT, AT(low) },                                                                      \
+	{                                                                                                    \
+		"high", ATTR_FLOAT, AT(high), .f = 1                                                         \
+	}
 static const attr_spec normal[] = { SHAPE, DTYPE(CLAST_FLOAT32), SEED, NORMAL, { 0 } };
 static const attr_spec normal_like[] = { DTYPE(CLAST_UNDEFINED), SEED, NORMAL, { 0 } };
 static const attr_spec uniform[] = { SHAPE, DTYPE(CLAST_FLOAT32), SEED, UNIFORM, { 0 } };
 static const attr_spec uniform_like[] = { DTYPE(CLAST_UNDEFINED), SEED, UNIFORM, { 0 } };
 static const attr_spec bernoulli[] = { DTYPE(CLAST_UNDEFINED), SEED, { 0 } };
 
-#define RANDOM(symbol, onnx, number, since, spec, inputs)                                                              \
-	const op op_##symbol = { .name = onnx,                                                                         \
-		                 .domain = "",                                                                         \
-		                 .versions = since,                                                                    \
-		                 .attrs = spec,                                                                        \
-		                 .attrs_bytes = sizeof(attrs),                                                         \
-		                 .min_in = inputs,                                                                     \
-		                 .max_in = inputs,                                                                     \
-		                 .min_out = 1,                                                                         \
-		                 .max_out = 1,                                                                         \
-		                 .flags = OP_RANDOM,                                                                   \
-		                 .rule = RULE_AXIS,                                                                    \
-		                 .infer = infer,                                                                       \
-		                 .reference = reference,                                                               \
-		                 .cut = cut,                                                                           \
-		                 .family = number }
+#define RANDOM(symbol, onnx, number, since, spec, inputs)                                                    \
+	const op op_##symbol = { .name = onnx,                                                               \
+				 .domain = "",                                                               \
+				 .versions = since,                                                          \
+				 .attrs = spec,                                                              \
+				 .attrs_bytes = sizeof(attrs),                                               \
+				 .min_in = inputs,                                                           \
+				 .max_in = inputs,                                                           \
+				 .min_out = 1,                                                               \
+				 .max_out = 1,                                                               \
+				 .flags = OP_RANDOM,                                                         \
+				 .rule = RULE_AXIS,                                                          \
+				 .infer = infer,                                                             \
+				 .reference = reference,                                                     \
+				 .cut = cut,                                                                 \
+				 .family = number }
 
 RANDOM(bernoulli, "Bernoulli", RANDOM_BERNOULLI, bernoulli_15, bernoulli, 1);
 RANDOM(random_normal, "RandomNormal", RANDOM_NORMAL, made, normal, 0);

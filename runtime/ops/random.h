@@ -1,5 +1,6 @@
-/* Random numbers for the operators that draw some: number i of a seed is a hash of both, so that it belongs to an element whatever the
- * order in memory and the order of evaluation. Without a seed in the model the numbers are the same in every run. */
+/* Random numbers for the operators that draw some: number i of a seed is a hash of both, so that it belongs
+ * to an element whatever the order in memory and the order of evaluation. Without a seed in the model the
+ * numbers are the same in every run. */
 #ifndef CLAST_RANDOM_H
 #define CLAST_RANDOM_H
 
@@ -7,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Twice the finaliser of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). */
+/* Twice the finaliser of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+ * 2014). */
 static inline uint64_t random_mix(uint64_t x)
 {
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -17,7 +19,8 @@ static inline uint64_t random_mix(uint64_t x)
 
 static inline uint64_t random_bits(uint64_t seed, uint64_t i)
 {
-	return random_mix(random_mix(seed + UINT64_C(0x9e3779b97f4a7c15)) ^ (i * UINT64_C(0x9e3779b97f4a7c15) + 1));
+	return random_mix(random_mix(seed + UINT64_C(0x9e3779b97f4a7c15)) ^
+			  (i * UINT64_C(0x9e3779b97f4a7c15) + 1));
 }
 
 /* Uniform in [0, 1), a multiple of 2^-53. */

@@ -1,8 +1,10 @@
-/* ONNX ReduceL1, L2, LogSum, LogSumExp, Max, Mean, Min, Prod, Sum, SumSquare over any axes, accumulated in double, integers exactly
- * (modulo 2^64). The order of summation is that of the logical indices, so the result does not depend on the memory order. */
+/* ONNX ReduceL1, L2, LogSum, LogSumExp, Max, Mean, Min, Prod, Sum, SumSquare over any axes, accumulated in
+ * double, integers exactly (modulo 2^64). The order of summation is that of the logical indices, so the
+ * result does not depend on the memory order. */
 #include <math.h>
 #include <stddef.h>
 
+#include "elementwise.h"
 #include "reduce.h"
 #include "subspace.h"
 #include "tick.h"
@@ -10,7 +12,8 @@
 /* ---- Inference ---- */
 
 /* The listed axes; none listed means all, unless noop_with_empty_axes. */
-static clast_status mask_of(const reduce_attrs *a, size_t n, const int64_t *axes, int rank, uint32_t *mask, clast_diag *d)
+static clast_status mask_of(const reduce_attrs *a, size_t n, const int64_t *axes, int rank, uint32_t *mask,
+			    clast_diag *d)
 {
 	if (n)
 		return infer_axes(axes, n, rank, mask, d);
@@ -82,12 +85,16 @@ static clast_status follow(const infer_in *in, infer_out *out, clast_diag *d)
 {
 	size_t count, n;
 	const dim *x = infer_ints(in, 0, &count);
-	if (!x || !count || in->in[0].shape.rank != 1 || !infer_small(in->in[0].dtype, &out->out[0].shape, &n) || n != 1)
+	if (!x || !count || in->in[0].shape.rank != 1 ||
+	    !infer_small(in->in[0].dtype, &out->out[0].shape, &n) || n != 1)
 		return CLAST_OK;
-	dim y = x[0];
-	for (size_t i = 1; i < count; i++)
-		y = y == DIM_UNKNOWN || x[i] == DIM_UNKNOWN ? DIM_UNKNOWN : combine(in, y, x[i]);
-	const bool fits = !dim_is_number(y) || (y >= dtype_min(in->in[0].dtype) && y <= dtype_max(in->in[0].dtype));
+	const clast_dtype t = in->in[0].dtype;
+	dim y = dim_of_element(t, x[0]);
+	for (size_t i = 1; i < count; i++) {
+		const dim next = dim_of_element(t, x[i]);
+		y = y == DIM_UNKNOWN || next == DIM_UNKNOWN ? DIM_UNKNOWN : combine(in, y, next);
+	}
+	const bool fits = !dim_is_number(y) || (y >= dtype_min(t) && y <= dtype_max(t));
 	if (y == DIM_UNKNOWN || y == DIM_ERROR || !fits || combine(in, 1, 1) == DIM_UNKNOWN)
 		return CLAST_OK;
 	dim *ints = infer_new_ints(in, 1);
@@ -250,11 +257,13 @@ static clast_status given_axes(const call *c, int rank, uint32_t *mask)
 	if (c->n_in < 2 || !c->in[1])
 		return mask_of(a, a->axes.n, a->axes.v, rank, mask, c->diag);
 	if (view_count(c->in[1]) > CLAST_MAX_RANK)
-		return fail(c->diag, CLAST_ERROR_DATA, "input 1 (axes): more than %d elements", CLAST_MAX_RANK);
+		return fail(c->diag, CLAST_ERROR_DATA, "input 1 (axes): more than %d elements",
+			    CLAST_MAX_RANK);
 	for (iter it = iter_over(c->in[1]); iter_next(&it);)
 		axes[n++] = get_int(c->in[1], &it);
 	if (mask_of(a, n, axes, rank, mask, NULL))
-		return fail(c->diag, CLAST_ERROR_DATA, "input 1 (axes): expected different axes in [%d, %d)", -rank, rank);
+		return fail(c->diag, CLAST_ERROR_DATA, "input 1 (axes): expected different axes in [%d, %d)",
+			    -rank, rank);
 	return CLAST_OK;
 }
 
@@ -268,7 +277,8 @@ static clast_status reference(call *c)
 	if (s)
 		return s;
 	const bool kept = ((const reduce_attrs *)c->attrs)->keepdims;
-	const tensor_view inner = view_axes(x, mask), outer = view_axes(x, ~mask), to = kept ? view_axes(y, ~mask) : *y;
+	const tensor_view inner = view_axes(x, mask), outer = view_axes(x, ~mask),
+			  to = kept ? view_axes(y, ~mask) : *y;
 	ticker t = { .c = c };
 	for (iter it = iter_over(&to); !s && iter_next(&it);) {
 		const int64_t base = iter_offset(&outer, &it);
@@ -285,48 +295,55 @@ static clast_status reference(call *c)
 
 /* ---- The operators ---- */
 
-#define INT32_UP                                                                                                       \
+#define INT32_UP                                                                                             \
 	(DTYPE_BIT(CLAST_INT32) | DTYPE_BIT(CLAST_INT64) | DTYPE_BIT(CLAST_UINT32) | DTYPE_BIT(CLAST_UINT64))
 #define INT8 (DTYPE_BIT(CLAST_INT8) | DTYPE_BIT(CLAST_UINT8))
 #define OLD (DTYPES_FLOAT | INT32_UP)
 #define NEW (DTYPES_FLOAT_BF16 | INT32_UP)
 static const op_version sum_1[] = { { 1, OLD }, { 11, OLD }, { 13, NEW }, { 0 } };
 static const op_version plain_1[] = { { 1, OLD }, { 11, OLD }, { 13, NEW }, { 18, NEW }, { 0 } };
-static const op_version log_1[] = { { 1, OLD }, { 11, OLD }, { 13, NEW }, { 18, NEW }, { 28, DTYPES_FLOAT_BF16 }, { 0 } };
+static const op_version log_1[] = {
+	{ 1, OLD }, { 11, OLD }, { 13, NEW }, { 18, NEW }, { 28, DTYPES_FLOAT_BF16 }, { 0 }
+};
 static const op_version extreme_1[] = { { 1, OLD },
-	                                { 11, OLD },
-	                                { 12, OLD | INT8 },
-	                                { 13, NEW | INT8 },
-	                                { 18, NEW | INT8 },
-	                                { 20, NEW | INT8 | DTYPES_BOOL },
-	                                { 0 } };
+					{ 11, OLD },
+					{ 12, OLD | INT8 },
+					{ 13, NEW | INT8 },
+					{ 18, NEW | INT8 },
+					{ 20, NEW | INT8 | DTYPES_BOOL },
+					{ 0 } };
 #define AT(member) offsetof(reduce_attrs, member)
-#define KEEPDIMS { "keepdims", ATTR_BOOL, AT(keepdims), .i = 1 }
+#define KEEPDIMS                                                                                             \
+	{                                                                                                    \
+		"keepdims", ATTR_BOOL, AT(keepdims), .i = 1                                                  \
+	}
 static const attr_spec until_13[] = { { "axes", ATTR_INTS, AT(axes), .until = 13 },
-	                              { "noop_with_empty_axes", ATTR_BOOL, AT(noop_with_empty_axes), .since = 13 },
-	                              KEEPDIMS,
-	                              { 0 } };
+				      { "noop_with_empty_axes", ATTR_BOOL, AT(noop_with_empty_axes),
+					.since = 13 },
+				      KEEPDIMS,
+				      { 0 } };
 static const attr_spec until_18[] = { { "axes", ATTR_INTS, AT(axes), .until = 18 },
-	                              { "noop_with_empty_axes", ATTR_BOOL, AT(noop_with_empty_axes), .since = 18 },
-	                              KEEPDIMS,
-	                              { 0 } };
+				      { "noop_with_empty_axes", ATTR_BOOL, AT(noop_with_empty_axes),
+					.since = 18 },
+				      KEEPDIMS,
+				      { 0 } };
 
-#define REDUCE(symbol, onnx, number, since, spec)                                                                      \
-	const op op_reduce_##symbol = { .name = onnx,                                                                  \
-		                        .domain = "",                                                                  \
-		                        .versions = since,                                                             \
-		                        .attrs = spec,                                                                 \
-		                        .attrs_bytes = sizeof(reduce_attrs),                                           \
-		                        .min_in = 1,                                                                   \
-		                        .max_in = 2,                                                                   \
-		                        .min_out = 1,                                                                  \
-		                        .max_out = 1,                                                                  \
-		                        .shape_inputs = 2,                                                             \
-		                        .rule = RULE_AXIS,                                                             \
-		                        .infer = infer,                                                                \
-		                        .reference = reference,                                                        \
-		                        .cut = cut,                                                                    \
-		                        .family = number }
+#define REDUCE(symbol, onnx, number, since, spec)                                                            \
+	const op op_reduce_##symbol = { .name = onnx,                                                        \
+					.domain = "",                                                        \
+					.versions = since,                                                   \
+					.attrs = spec,                                                       \
+					.attrs_bytes = sizeof(reduce_attrs),                                 \
+					.min_in = 1,                                                         \
+					.max_in = 2,                                                         \
+					.min_out = 1,                                                        \
+					.max_out = 1,                                                        \
+					.shape_inputs = 2,                                                   \
+					.rule = RULE_AXIS,                                                   \
+					.infer = infer,                                                      \
+					.reference = reference,                                              \
+					.cut = cut,                                                          \
+					.family = number }
 
 REDUCE(l1, "ReduceL1", REDUCTION_L1, plain_1, until_18);
 REDUCE(l2, "ReduceL2", REDUCTION_L2, plain_1, until_18);

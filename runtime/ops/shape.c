@@ -76,44 +76,48 @@ static clast_status reference_size(call *c)
 	return CLAST_OK;
 }
 
-/* The elements are not read: the input may lie in any order of whole axes, the output has none of its axes. */
+/* The elements are not read: the input may lie in any order of whole axes, the output has none of its axes.
+ */
 static uint32_t cut(const infer_in *in, size_t operand)
 {
 	(void)in, (void)operand;
 	return UINT32_MAX;
 }
 
-static const op_version shape_versions[] = { { 1, DTYPES_ALL_12 },  { 13, DTYPES_ALL_13 }, { 15, DTYPES_ALL_13 },
-	                                     { 19, DTYPES_ALL_19 }, { 21, DTYPES_ALL_21 }, { 23, DTYPES_ALL_23 },
-	                                     { 24, DTYPES_ALL_24 }, { 25, DTYPES_ALL_25 }, { 0 } };
-static const op_version size_versions[] = { { 1, DTYPES_ALL_12 },  { 13, DTYPES_ALL_13 }, { 19, DTYPES_ALL_19 },
-	                                    { 21, DTYPES_ALL_21 }, { 23, DTYPES_ALL_23 }, { 24, DTYPES_ALL_24 },
-	                                    { 25, DTYPES_ALL_25 }, { 0 } };
+static const op_version shape_versions[] = {
+	{ 1, DTYPES_ALL_12 },  { 13, DTYPES_ALL_13 }, { 15, DTYPES_ALL_13 },
+	{ 19, DTYPES_ALL_19 }, { 21, DTYPES_ALL_21 }, { 23, DTYPES_ALL_23 },
+	{ 24, DTYPES_ALL_24 }, { 25, DTYPES_ALL_25 }, { 0 }
+};
+static const op_version size_versions[] = { { 1, DTYPES_ALL_12 },  { 13, DTYPES_ALL_13 },
+					    { 19, DTYPES_ALL_19 }, { 21, DTYPES_ALL_21 },
+					    { 23, DTYPES_ALL_23 }, { 24, DTYPES_ALL_24 },
+					    { 25, DTYPES_ALL_25 }, { 0 } };
 /* The default end is the rank, whatever it is. */
 static const attr_spec spec[] = { { "start", ATTR_INT, offsetof(attrs, start), .since = 15 },
-	                          { "end", ATTR_INT, offsetof(attrs, end), .i = INT64_MAX, .since = 15 },
-	                          { 0 } };
+				  { "end", ATTR_INT, offsetof(attrs, end), .i = INT64_MAX, .since = 15 },
+				  { 0 } };
 const op op_shape = { .name = "Shape",
-	              .domain = "",
-	              .versions = shape_versions,
-	              .attrs = spec,
-	              .attrs_bytes = sizeof(attrs),
-	              .min_in = 1,
-	              .max_in = 1,
-	              .min_out = 1,
-	              .max_out = 1,
-	              .rule = RULE_AXIS,
-	              .infer = infer_shape,
-	              .reference = reference_shape,
-	              .cut = cut };
+		      .domain = "",
+		      .versions = shape_versions,
+		      .attrs = spec,
+		      .attrs_bytes = sizeof(attrs),
+		      .min_in = 1,
+		      .max_in = 1,
+		      .min_out = 1,
+		      .max_out = 1,
+		      .rule = RULE_AXIS,
+		      .infer = infer_shape,
+		      .reference = reference_shape,
+		      .cut = cut };
 const op op_size = { .name = "Size",
-	             .domain = "",
-	             .versions = size_versions,
-	             .min_in = 1,
-	             .max_in = 1,
-	             .min_out = 1,
-	             .max_out = 1,
-	             .rule = RULE_AXIS,
-	             .infer = infer_size,
-	             .reference = reference_size,
-	             .cut = cut };
+		     .domain = "",
+		     .versions = size_versions,
+		     .min_in = 1,
+		     .max_in = 1,
+		     .min_out = 1,
+		     .max_out = 1,
+		     .rule = RULE_AXIS,
+		     .infer = infer_size,
+		     .reference = reference_size,
+		     .cut = cut };

@@ -1,5 +1,5 @@
-/* ONNX Softmax, LogSoftmax, Hardmax: over one axis from opset 13 (the last by default), before over all axes from `axis` on
- * together (1 by default). y: shape of x, order of x, and may alias it. */
+/* ONNX Softmax, LogSoftmax, Hardmax: over one axis from opset 13 (the last by default), before over all axes
+ * from `axis` on together (1 by default). y: shape of x, order of x, and may alias it. */
 #include <math.h>
 #include <stddef.h>
 
@@ -109,26 +109,28 @@ static clast_status reference(call *c)
 	return s;
 }
 
-static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 11, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 0 } };
+static const op_version versions[] = {
+	{ 1, DTYPES_FLOAT }, { 11, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 0 }
+};
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(softmax_attrs, axis), .i = 1, .until = 13 },
-	                          { "axis", ATTR_INT, offsetof(softmax_attrs, axis), .i = -1, .since = 13 },
-	                          { 0 } };
+				  { "axis", ATTR_INT, offsetof(softmax_attrs, axis), .i = -1, .since = 13 },
+				  { 0 } };
 
-#define SOFTMAX(symbol, onnx, number)                                                                                  \
-	const op op_##symbol = { .name = onnx,                                                                         \
-		                 .domain = "",                                                                         \
-		                 .versions = versions,                                                                 \
-		                 .attrs = spec,                                                                        \
-		                 .attrs_bytes = sizeof(softmax_attrs),                                                 \
-		                 .min_in = 1,                                                                          \
-		                 .max_in = 1,                                                                          \
-		                 .min_out = 1,                                                                         \
-		                 .max_out = 1,                                                                         \
-		                 .rule = RULE_AXIS,                                                                    \
-		                 .infer = infer,                                                                       \
-		                 .reference = reference,                                                               \
-		                 .cut = cut,                                                                           \
-		                 .family = number }
+#define SOFTMAX(symbol, onnx, number)                                                                        \
+	const op op_##symbol = { .name = onnx,                                                               \
+				 .domain = "",                                                               \
+				 .versions = versions,                                                       \
+				 .attrs = spec,                                                              \
+				 .attrs_bytes = sizeof(softmax_attrs),                                       \
+				 .min_in = 1,                                                                \
+				 .max_in = 1,                                                                \
+				 .min_out = 1,                                                               \
+				 .max_out = 1,                                                               \
+				 .rule = RULE_AXIS,                                                          \
+				 .infer = infer,                                                             \
+				 .reference = reference,                                                     \
+				 .cut = cut,                                                                 \
+				 .family = number }
 
 SOFTMAX(hardmax, "Hardmax", SOFTMAX_HARD);
 SOFTMAX(log_softmax, "LogSoftmax", SOFTMAX_LOG);

@@ -1,11 +1,12 @@
-/* Walks the part of a tensor that some of its axes span: for operators that reduce, normalise or search over axes. */
+/* Walks the part of a tensor that some of its axes span: for operators that reduce, normalise or search over
+ * axes. */
 #ifndef CLAST_SUBSPACE_H
 #define CLAST_SUBSPACE_H
 
 #include "view.h"
 
-/* The view of the axes in `mask`, those of the others at index 0. The offset of an element of v is the sum of its offsets in the views of
- * a mask and of the complement. */
+/* The view of the axes in `mask`, those of the others at index 0. The offset of an element of v is the sum of
+ * its offsets in the views of a mask and of the complement. */
 tensor_view view_axes(const tensor_view *v, uint32_t mask);
 
 /* All elements of a view in row-major order, at little more than an addition each:

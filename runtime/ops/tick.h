@@ -1,4 +1,5 @@
-/* Asks a long loop's host now and then whether to go on: often enough to stop within milliseconds, seldom enough to cost nothing. */
+/* Asks a long loop's host now and then whether to go on: often enough to stop within milliseconds, seldom
+ * enough to cost nothing. */
 #ifndef CLAST_TICK_H
 #define CLAST_TICK_H
 

@@ -1,5 +1,5 @@
-/* ONNX TopK: the k largest (or smallest) elements along an axis and their indices, best first; of equal ones the lower index. A NaN
- * counts as the largest number, as numpy sorts it. */
+/* ONNX TopK: the k largest (or smallest) elements along an axis and their indices, best first; of equal ones
+ * the lower index. A NaN counts as the largest number, as numpy sorts it. */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -25,13 +25,14 @@ static clast_status infer_k(const infer_in *in, dim *k, clast_diag *d)
 		if (s)
 			return s;
 		if (infer_count(in, 1, &elements) && elements != 1)
-			return fail(d, CLAST_ERROR_MODEL, "input 1 (K): expected one element, found %lld", (long long)elements);
+			return fail(d, CLAST_ERROR_MODEL, "input 1 (K): expected one element, found %lld",
+				    (long long)elements);
 		const dim *given = infer_ints(in, 1, &count);
 		*k = given && given[0] != DIM_UNKNOWN ? given[0] : infer_fresh(in, "k", 0, DIM_NO_MAX);
 	}
-	return dim_is_number(*k) && *k < 0 ?
-	               fail(d, CLAST_ERROR_MODEL, "K: expected a number from 0 on, found %lld", (long long)*k) :
-	               CLAST_OK;
+	return dim_is_number(*k) && *k < 0 ? fail(d, CLAST_ERROR_MODEL,
+						  "K: expected a number from 0 on, found %lld", (long long)*k)
+					   : CLAST_OK;
 }
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -46,8 +47,9 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		return status;
 	if (s.rank >= 0) {
 		if (k != DIM_UNKNOWN && dim_known_less(in->dims, s.dims[axis], k))
-			return fail(d, CLAST_ERROR_MODEL, "K: there are fewer than %lld elements along axis %d",
-			            (long long)(dim_is_number(k) ? k : -1), axis);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "K: there are fewer than %lld elements along axis %d",
+				    (long long)(dim_is_number(k) ? k : -1), axis);
 		s.dims[axis] = k;
 	}
 	if (wants_output(in, out, 0))
@@ -83,7 +85,8 @@ static int64_t key_of(const tensor_view *x, int64_t at, bool largest)
 		if (isnan(v)) {
 			key = INT64_MAX;
 		} else {
-			/* The bits of doubles order like integers of sign and magnitude; + 0 makes -0 and 0 equal. */
+			/* The bits of doubles order like integers of sign and magnitude; + 0 makes -0 and 0
+			 * equal. */
 			v += 0;
 			memcpy(&key, &v, sizeof key);
 			key = key < 0 ? (int64_t)((uint64_t)INT64_MIN - (uint64_t)key) : key;
@@ -157,10 +160,11 @@ static clast_status write_lines(call *c, int axis, int64_t k, entry *heap)
 		select_line(&x_line, from, c->version < 11 || a->largest, heap, k);
 		for (int64_t i = 0; i < k; i++) {
 			if (values)
-				copy_element(&v_rest, iter_offset(&v_rest, &it) + axis_offset(&v_line, 0, i), &x_rest,
-				             from + axis_offset(&x_line, 0, heap[i].index));
+				copy_element(&v_rest, iter_offset(&v_rest, &it) + axis_offset(&v_line, 0, i),
+					     &x_rest, from + axis_offset(&x_line, 0, heap[i].index));
 			if (indices)
-				store_int(&i_rest, iter_offset(&i_rest, &it) + axis_offset(&i_line, 0, i), heap[i].index);
+				store_int(&i_rest, iter_offset(&i_rest, &it) + axis_offset(&i_line, 0, i),
+					  heap[i].index);
 		}
 		s = tick(&t, x->dims[axis] + k);
 	}
@@ -177,8 +181,8 @@ static clast_status reference(call *c)
 	if (s)
 		return s;
 	if (k < 0 || k > x->dims[axis])
-		return fail(c->diag, CLAST_ERROR_DATA, "K: expected a number in [0, %lld], found %lld", (long long)x->dims[axis],
-		            (long long)k);
+		return fail(c->diag, CLAST_ERROR_DATA, "K: expected a number in [0, %lld], found %lld",
+			    (long long)x->dims[axis], (long long)k);
 	entry *heap = mem_array(c->memory, (size_t)k, sizeof *heap);
 	if (!heap)
 		return fail_memory(c->diag, (size_t)k * sizeof *heap);
@@ -192,21 +196,21 @@ static const op_version versions[] = {
 };
 #define AT(member) offsetof(attrs, member)
 static const attr_spec spec[] = { { "axis", ATTR_INT, AT(axis), .i = -1 },
-	                          { "k", ATTR_INT, AT(k), .required = true, .until = 10 },
-	                          { "largest", ATTR_BOOL, AT(largest), .i = 1, .since = 11 },
-	                          { "sorted", ATTR_BOOL, AT(sorted), .i = 1, .since = 11 },
-	                          { 0 } };
+				  { "k", ATTR_INT, AT(k), .required = true, .until = 10 },
+				  { "largest", ATTR_BOOL, AT(largest), .i = 1, .since = 11 },
+				  { "sorted", ATTR_BOOL, AT(sorted), .i = 1, .since = 11 },
+				  { 0 } };
 const op op_topk = { .name = "TopK",
-	             .domain = "",
-	             .versions = versions,
-	             .attrs = spec,
-	             .attrs_bytes = sizeof(attrs),
-	             .min_in = 1,
-	             .max_in = 2,
-	             .min_out = 2,
-	             .max_out = 2,
-	             .shape_inputs = 2,
-	             .rule = RULE_AXIS,
-	             .infer = infer,
-	             .reference = reference,
-	             .cut = cut };
+		     .domain = "",
+		     .versions = versions,
+		     .attrs = spec,
+		     .attrs_bytes = sizeof(attrs),
+		     .min_in = 1,
+		     .max_in = 2,
+		     .min_out = 2,
+		     .max_out = 2,
+		     .shape_inputs = 2,
+		     .rule = RULE_AXIS,
+		     .infer = infer,
+		     .reference = reference,
+		     .cut = cut };

@@ -16,7 +16,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (s)
 		return s;
 	if (has_input(in, 1) && infer_count(in, 1, &count) && count != 1)
-		return fail(d, CLAST_ERROR_MODEL, "input 1 (k): expected one element, found %lld", (long long)count);
+		return fail(d, CLAST_ERROR_MODEL, "input 1 (k): expected one element, found %lld",
+			    (long long)count);
 	return infer_same_as_input(in, 0, out, d);
 }
 
@@ -36,7 +37,8 @@ static clast_status reference(call *c)
 	view_dense(&zero, x->dtype, 0, NULL, (void *)zeros);
 	rows r = rows_over(c, y);
 	while (rows_next(&r)) {
-		const int64_t row = r.it.index[y->rank - 2], from = iter_offset(x, &r.it), to = iter_offset(y, &r.it);
+		const int64_t row = r.it.index[y->rank - 2], from = iter_offset(x, &r.it),
+			      to = iter_offset(y, &r.it);
 		for (int64_t i = 0; i < r.length; i++) {
 			const bool kept = upper ? i - row >= k : i - row <= k;
 			copy_element(y, to + along(y, i), kept ? x : &zero, kept ? from + along(x, i) : 0);
@@ -48,15 +50,15 @@ static clast_status reference(call *c)
 static const op_version versions[] = { { 14, DTYPES_ALL_13 }, { 0 } };
 static const attr_spec spec[] = { { "upper", ATTR_BOOL, offsetof(attrs, upper), .i = 1 }, { 0 } };
 const op op_trilu = { .name = "Trilu",
-	              .domain = "",
-	              .versions = versions,
-	              .attrs = spec,
-	              .attrs_bytes = sizeof(attrs),
-	              .min_in = 1,
-	              .max_in = 2,
-	              .min_out = 1,
-	              .max_out = 1,
-	              .rule = RULE_AXIS,
-	              .infer = infer,
-	              .reference = reference,
-	              .cut = cut };
+		      .domain = "",
+		      .versions = versions,
+		      .attrs = spec,
+		      .attrs_bytes = sizeof(attrs),
+		      .min_in = 1,
+		      .max_in = 2,
+		      .min_out = 1,
+		      .max_out = 1,
+		      .rule = RULE_AXIS,
+		      .infer = infer,
+		      .reference = reference,
+		      .cut = cut };

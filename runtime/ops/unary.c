@@ -1,4 +1,5 @@
-/* Elementwise operators with one operand: y = f(x). x: any shape; y: shape and order of x, and may alias it. */
+/* Elementwise operators with one operand: y = f(x). x: any shape; y: shape and order of x, and may alias it.
+ */
 #include <math.h>
 #include <stddef.h>
 
@@ -29,8 +30,8 @@ static double activation(scalar f, double x, const elementwise_attrs *a)
 		return x < 0 ? a->alpha * expm1(x) : x;
 	case SCALAR_GELU:
 		return 0.5 * x *
-		       (1 + (a->tanh_approximation ? tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x)) :
-		                                     erf(x * M_SQRT1_2)));
+		       (1 + (a->tanh_approximation ? tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x))
+						   : erf(x * M_SQRT1_2)));
 	case SCALAR_HARD_SIGMOID:
 		return clamp01((double)a->alpha * x + a->beta);
 	case SCALAR_HARD_SWISH:
@@ -164,7 +165,9 @@ static dim element(const infer_in *in, size_t n, const dim *x)
 	const bool whole = !dtype_is_float(in->in[0].dtype);
 	switch ((scalar)in->op->family) {
 	case SCALAR_ABS:
-		return negative_sign == 0 ? x[0] : negative_sign == 1 && whole ? dim_sub(in->dims, 0, x[0]) : DIM_UNKNOWN;
+		return negative_sign == 0            ? x[0]
+		       : negative_sign == 1 && whole ? dim_sub(in->dims, 0, x[0])
+						     : DIM_UNKNOWN;
 	case SCALAR_RELU:
 		return negative_sign == 0 ? x[0] : negative_sign == 1 ? 0 : DIM_UNKNOWN;
 	case SCALAR_CEIL:
@@ -194,7 +197,8 @@ static clast_status reference_int(call *c)
 {
 	const scalar f = (scalar)c->op->family;
 	const tensor_view *x = c->in[0], *y = c->out[0];
-	/* Their values above INT64_MAX look negative; none of the functions does anything to an unsigned number but these. */
+	/* Their values above INT64_MAX look negative; none of the functions does anything to an unsigned
+	 * number but these. */
 	const bool sign_of_unsigned = f == SCALAR_SIGN && !dtype_is_signed(x->dtype);
 	const bool nothing = (f == SCALAR_ABS || f == SCALAR_RELU) && !dtype_is_signed(x->dtype);
 	rows r = rows_over(c, y);
@@ -203,7 +207,9 @@ static clast_status reference_int(call *c)
 		for (int64_t i = 0; i < r.length; i++) {
 			const int64_t v = load_int(x, from + along(x, i));
 			store_int(y, to + along(y, i),
-			          nothing ? v : sign_of_unsigned ? v != 0 : scalar_unary_int(f, v));
+				  nothing            ? v
+				  : sign_of_unsigned ? v != 0
+						     : scalar_unary_int(f, v));
 		}
 	}
 	return r.status;
@@ -230,28 +236,38 @@ static clast_status reference(call *c)
 
 #define FLOAT8 (DTYPES_FLOAT_BF16 | DTYPES_FLOAT8)
 #define F64 (DTYPE_BIT(CLAST_FLOAT32) | DTYPE_BIT(CLAST_FLOAT64))
-static const op_version math_1[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 0 } };
+static const op_version math_1[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 0 }
+};
 static const op_version math_7[] = { { 7, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
 static const op_version math_9[] = { { 9, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-static const op_version abs_1[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 } };
+static const op_version abs_1[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 }
+};
 static const op_version neg_1[] = { { 1, DTYPES_FLOAT },
-	                            { 6, DTYPES_FLOAT | DTYPES_SIGNED },
-	                            { 13, DTYPES_FLOAT_BF16 | DTYPES_SIGNED },
-	                            { 0 } };
+				    { 6, DTYPES_FLOAT | DTYPES_SIGNED },
+				    { 13, DTYPES_FLOAT_BF16 | DTYPES_SIGNED },
+				    { 0 } };
 static const op_version erf_9[] = { { 9, DTYPES_REAL }, { 13, DTYPES_FLOAT_BF16 }, { 0 } };
 static const op_version sign_9[] = { { 9, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 } };
 static const op_version is_inf_10[] = { { 10, F64 }, { 20, FLOAT8 }, { 0 } };
-static const op_version is_nan_9[] = { { 9, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 20, FLOAT8 }, { 0 } };
+static const op_version is_nan_9[] = {
+	{ 9, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 20, FLOAT8 }, { 0 }
+};
 static const op_version round_11[] = { { 11, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
 static const op_version not_1[] = { { 1, DTYPES_BOOL }, { 0 } };
 static const op_version bitwise_18[] = { { 18, DTYPES_INT }, { 0 } };
 static const op_version relu_1[] = { { 1, DTYPES_FLOAT },
-	                             { 6, DTYPES_FLOAT },
-	                             { 13, DTYPES_FLOAT_BF16 },
-	                             { 14, DTYPES_FLOAT_BF16 | DTYPES_SIGNED },
-	                             { 0 } };
-static const op_version leaky_1[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 16, DTYPES_FLOAT_BF16 }, { 0 } };
-static const op_version late_1[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
+				     { 6, DTYPES_FLOAT },
+				     { 13, DTYPES_FLOAT_BF16 },
+				     { 14, DTYPES_FLOAT_BF16 | DTYPES_SIGNED },
+				     { 0 } };
+static const op_version leaky_1[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 16, DTYPES_FLOAT_BF16 }, { 0 }
+};
+static const op_version late_1[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 }
+};
 static const op_version soft_1[] = { { 1, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
 static const op_version celu_12[] = { { 12, DTYPE_BIT(CLAST_FLOAT32) }, { 28, DTYPES_FLOAT_BF16 }, { 0 } };
 static const op_version threshold_10[] = { { 10, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
@@ -262,41 +278,53 @@ static const op_version swish_24[] = { { 24, DTYPES_FLOAT_BF16 }, { 0 } };
 static const op_version shrink_9[] = { { 9, DTYPES_REAL }, { 0 } };
 
 #define AT(member) offsetof(elementwise_attrs, member)
-#define CONSUMED { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 }
-#define ALPHA(value) { "alpha", ATTR_FLOAT, AT(alpha), .f = value }
+#define CONSUMED                                                                                             \
+	{                                                                                                    \
+		"consumed_inputs", ATTR_INTS, AT(unused), .until = 6                                         \
+	}
+#define ALPHA(value)                                                                                         \
+	{                                                                                                    \
+		"alpha", ATTR_FLOAT, AT(alpha), .f = value                                                   \
+	}
 static const attr_spec plain[] = { CONSUMED, { 0 } };
 static const attr_spec is_inf[] = { { "detect_negative", ATTR_BOOL, AT(detect_negative), .i = 1 },
-	                            { "detect_positive", ATTR_BOOL, AT(detect_positive), .i = 1 },
-	                            { 0 } };
+				    { "detect_positive", ATTR_BOOL, AT(detect_positive), .i = 1 },
+				    { 0 } };
 static const attr_spec alpha_001[] = { ALPHA(0.01f), CONSUMED, { 0 } };
 static const attr_spec alpha_1[] = { ALPHA(1), CONSUMED, { 0 } };
-static const attr_spec hard_sigmoid[] = { ALPHA(0.2f), { "beta", ATTR_FLOAT, AT(beta), .f = 0.5f }, CONSUMED, { 0 } };
-static const attr_spec selu[] = { { "alpha", ATTR_FLOAT, AT(alpha), .f = 1.6732f, .until = 6 },
-	                          { "gamma", ATTR_FLOAT, AT(gamma), .f = 1.0507f, .until = 6 },
-	                          { "alpha", ATTR_FLOAT, AT(alpha), .f = 1.67326319217681884765625f, .since = 6 },
-	                          { "gamma", ATTR_FLOAT, AT(gamma), .f = 1.05070102214813232421875f, .since = 6 },
-	                          CONSUMED,
-	                          { 0 } };
+static const attr_spec hard_sigmoid[] = {
+	ALPHA(0.2f), { "beta", ATTR_FLOAT, AT(beta), .f = 0.5f }, CONSUMED, { 0 }
+};
+static const attr_spec selu[] = {
+	{ "alpha", ATTR_FLOAT, AT(alpha), .f = 1.6732f, .until = 6 },
+	{ "gamma", ATTR_FLOAT, AT(gamma), .f = 1.0507f, .until = 6 },
+	{ "alpha", ATTR_FLOAT, AT(alpha), .f = 1.67326319217681884765625f, .since = 6 },
+	{ "gamma", ATTR_FLOAT, AT(gamma), .f = 1.05070102214813232421875f, .since = 6 },
+	CONSUMED,
+	{ 0 }
+};
 static const attr_spec shrink[] = { { "bias", ATTR_FLOAT, AT(bias), .f = 0 },
-	                            { "lambd", ATTR_FLOAT, AT(lambda), .f = 0.5f },
-	                            { 0 } };
+				    { "lambd", ATTR_FLOAT, AT(lambda), .f = 0.5f },
+				    { 0 } };
 static const char *const approximations[] = { "none", "tanh", NULL };
-static const attr_spec gelu[] = { { "approximate", ATTR_ENUM, AT(tanh_approximation), .names = approximations }, { 0 } };
+static const attr_spec gelu[] = {
+	{ "approximate", ATTR_ENUM, AT(tanh_approximation), .names = approximations }, { 0 }
+};
 
-#define UNARY(symbol, onnx, number, since, spec)                                                                       \
-	const op op_##symbol = { .name = onnx,                                                                         \
-		                 .domain = "",                                                                         \
-		                 .versions = since,                                                                    \
-		                 .attrs = spec,                                                                        \
-		                 .attrs_bytes = sizeof(elementwise_attrs),                                             \
-		                 .min_in = 1,                                                                          \
-		                 .max_in = 1,                                                                          \
-		                 .min_out = 1,                                                                         \
-		                 .max_out = 1,                                                                         \
-		                 .rule = RULE_ANY,                                                                     \
-		                 .infer = infer,                                                                       \
-		                 .reference = reference,                                                               \
-		                 .family = number }
+#define UNARY(symbol, onnx, number, since, spec)                                                             \
+	const op op_##symbol = { .name = onnx,                                                               \
+				 .domain = "",                                                               \
+				 .versions = since,                                                          \
+				 .attrs = spec,                                                              \
+				 .attrs_bytes = sizeof(elementwise_attrs),                                   \
+				 .min_in = 1,                                                                \
+				 .max_in = 1,                                                                \
+				 .min_out = 1,                                                               \
+				 .max_out = 1,                                                               \
+				 .rule = RULE_ANY,                                                           \
+				 .infer = infer,                                                             \
+				 .reference = reference,                                                     \
+				 .family = number }
 
 UNARY(abs, "Abs", SCALAR_ABS, abs_1, plain);
 UNARY(acos, "Acos", SCALAR_ACOS, math_7, plain);

@@ -1,6 +1,6 @@
-/* ONNX Unique: the different elements of a tensor, or the different slices along an axis, ascending or (sorted = 0) in the order in which
- * they first occur; where each first occurs; which one every input element is; how often each occurs. NaNs are equal to one another and
- * larger than numbers, as in numpy.unique. */
+/* ONNX Unique: the different elements of a tensor, or the different slices along an axis, ascending or
+ * (sorted = 0) in the order in which they first occur; where each first occurs; which one every input element
+ * is; how often each occurs. NaNs are equal to one another and larger than numbers, as in numpy.unique. */
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -32,7 +32,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 			whole.dims[0] = x->dims[axis];
 		}
 	}
-	flat.dims[0] = infer_fresh(in, "unique", 0, dim_is_number(whole.dims[0]) ? whole.dims[0] : DIM_NO_MAX);
+	flat.dims[0] =
+		infer_fresh(in, "unique", 0, dim_is_number(whole.dims[0]) ? whole.dims[0] : DIM_NO_MAX);
 	if (y.rank > 0)
 		y.dims[a->axis == NO_AXIS ? 0 : a->axis < 0 ? a->axis + y.rank : a->axis] = flat.dims[0];
 	infer_set(out, 0, in->in[0].dtype, &y);
@@ -81,7 +82,8 @@ static int compare_elements(const tensor_view *x, int64_t i, int64_t j)
 /* An item is an element of the flattened tensor, or a slice. */
 typedef struct items {
 	const tensor_view *x;
-	tensor_view slice; /* what of x belongs to every item: nothing but the element itself, or all axes but one */
+	tensor_view slice; /* what of x belongs to every item: nothing but the element itself, or all axes but
+			      one */
 	int64_t n;
 	int64_t *offset; /* of each item in x */
 	int64_t *order;  /* items sorted, equal ones by index */
@@ -108,8 +110,8 @@ static clast_status sort_items(call *c, items *k, int64_t *spare)
 			const int64_t hi = middle + width < k->n ? middle + width : k->n;
 			int64_t i = lo, j = middle;
 			for (int64_t to = lo; to < hi; to++) {
-				const bool left = i < middle &&
-				                  (j >= hi || compare_items(k, k->order[i], k->order[j]) <= 0);
+				const bool left = i < middle && (j >= hi || compare_items(k, k->order[i],
+											  k->order[j]) <= 0);
 				spare[to] = k->order[left ? i++ : j++];
 			}
 		}
@@ -185,7 +187,8 @@ static clast_status write_values(call *c, int axis, const items *k)
 	const tensor_view *y = c->out[0], y_slice = view_axes(y, axis < 0 ? 0 : ~(1u << axis));
 	for (int64_t g = 0; g < k->groups; g++) {
 		cells from = cells_of(&k->slice), to = cells_of(&y_slice);
-		const int64_t x_base = k->offset[k->first[g]], y_base = axis_offset(y, axis < 0 ? 0 : axis, g);
+		const int64_t x_base = k->offset[k->first[g]],
+			      y_base = axis_offset(y, axis < 0 ? 0 : axis, g);
 		for (int64_t at_x, at_y; cells_next(&from, &at_x) && cells_next(&to, &at_y);)
 			copy_element(y, y_base + at_y, x, x_base + at_x);
 	}
@@ -240,19 +243,19 @@ static uint32_t cut(const infer_in *in, size_t operand)
 
 static const op_version versions[] = { { 11, DTYPES_ALL_12 }, { 28, DTYPES_ALL_13 }, { 0 } };
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis), .i = NO_AXIS },
-	                          { "sorted", ATTR_BOOL, offsetof(attrs, sorted), .i = 1 },
-	                          { 0 } };
+				  { "sorted", ATTR_BOOL, offsetof(attrs, sorted), .i = 1 },
+				  { 0 } };
 const op op_unique = { .name = "Unique",
-	               .domain = "",
-	               .versions = versions,
-	               .attrs = spec,
-	               .attrs_bytes = sizeof(attrs),
-	               .min_in = 1,
-	               .max_in = 1,
-	               .min_out = 1,
-	               .max_out = 4,
-	               .flags = OP_DATA_SHAPED,
-	               .rule = RULE_AXIS,
-	               .infer = infer,
-	               .reference = reference,
-	               .cut = cut };
+		       .domain = "",
+		       .versions = versions,
+		       .attrs = spec,
+		       .attrs_bytes = sizeof(attrs),
+		       .min_in = 1,
+		       .max_in = 1,
+		       .min_out = 1,
+		       .max_out = 4,
+		       .flags = OP_DATA_SHAPED,
+		       .rule = RULE_AXIS,
+		       .infer = infer,
+		       .reference = reference,
+		       .cut = cut };

@@ -12,7 +12,8 @@ static dim element(const infer_in *in, size_t n, const dim *x)
 	for (size_t i = 0; i < n; i++) {
 		if (x[i] == DIM_UNKNOWN)
 			return DIM_UNKNOWN;
-		result = in->op->family == SCALAR_MIN ? dim_min(in->dims, result, x[i]) : dim_max(in->dims, result, x[i]);
+		result = in->op->family == SCALAR_MIN ? dim_min(in->dims, result, x[i])
+						      : dim_max(in->dims, result, x[i]);
 	}
 	return result;
 }
@@ -32,11 +33,13 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		const shape before = s;
 		clast_status status = infer_same_dtype(in, 0, i, d);
 		if (!status)
-			status = infer_broadcast(in, 2, (const shape *const[]){ &before, &in->in[i].shape }, &s, d);
+			status = infer_broadcast(in, 2, (const shape *const[]){ &before, &in->in[i].shape },
+						 &s, d);
 		if (status)
 			return status;
 		if (in->version < 8 && s.rank >= 0 && !may_be_equal(in, &before, &in->in[i].shape))
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: the shapes of all inputs must be equal before opset 8", i);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "input %zu: the shapes of all inputs must be equal before opset 8", i);
 	}
 	infer_set(out, 0, in->in[0].dtype, &s);
 	return infer_elements(in, in->n_in, out, element, d);
@@ -91,31 +94,29 @@ static clast_status reference(call *c)
 	return r.status;
 }
 
-static const op_version extremes[] = { { 1, DTYPES_FLOAT },
-	                               { 6, DTYPES_FLOAT },
-	                               { 8, DTYPES_FLOAT },
-	                               { 12, DTYPES_REAL },
-	                               { 13, DTYPES_REAL_BF16 },
-	                               { 0 } };
-static const op_version sums[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 8, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 0 } };
+static const op_version extremes[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT },      { 8, DTYPES_FLOAT },
+				       { 12, DTYPES_REAL }, { 13, DTYPES_REAL_BF16 }, { 0 } };
+static const op_version sums[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_FLOAT }, { 8, DTYPES_FLOAT }, { 13, DTYPES_FLOAT_BF16 }, { 0 }
+};
 static const attr_spec consumed[] = {
 	{ "consumed_inputs", ATTR_INTS, offsetof(elementwise_attrs, unused), .until = 6 }, { 0 }
 };
 
-#define VARIADIC(symbol, onnx, number, since)                                                                          \
-	const op op_##symbol = { .name = onnx,                                                                         \
-		                 .domain = "",                                                                         \
-		                 .versions = since,                                                                    \
-		                 .attrs = consumed,                                                                    \
-		                 .attrs_bytes = sizeof(elementwise_attrs),                                             \
-		                 .min_in = 1,                                                                          \
-		                 .max_in = UINT16_MAX,                                                                 \
-		                 .min_out = 1,                                                                         \
-		                 .max_out = 1,                                                                         \
-		                 .rule = RULE_ANY,                                                                     \
-		                 .infer = infer,                                                                       \
-		                 .reference = reference,                                                               \
-		                 .family = number }
+#define VARIADIC(symbol, onnx, number, since)                                                                \
+	const op op_##symbol = { .name = onnx,                                                               \
+				 .domain = "",                                                               \
+				 .versions = since,                                                          \
+				 .attrs = consumed,                                                          \
+				 .attrs_bytes = sizeof(elementwise_attrs),                                   \
+				 .min_in = 1,                                                                \
+				 .max_in = UINT16_MAX,                                                       \
+				 .min_out = 1,                                                               \
+				 .max_out = 1,                                                               \
+				 .rule = RULE_ANY,                                                           \
+				 .infer = infer,                                                             \
+				 .reference = reference,                                                     \
+				 .family = number }
 
 VARIADIC(max, "Max", SCALAR_MAX, extremes);
 VARIADIC(mean, "Mean", SCALAR_MEAN, sums);

@@ -46,13 +46,13 @@ static clast_status reference(call *c)
 
 static const op_version versions[] = { { 9, DTYPES_BOOL }, { 16, DTYPES_BOOL }, { 0 } };
 const op op_where = { .name = "Where",
-	              .domain = "",
-	              .versions = versions,
-	              .min_in = 3,
-	              .max_in = 3,
-	              .min_out = 1,
-	              .max_out = 1,
-	              .rule = RULE_ANY,
-	              .infer = infer,
-	              .reference = reference,
-	              .family = SCALAR_WHERE };
+		      .domain = "",
+		      .versions = versions,
+		      .min_in = 3,
+		      .max_in = 3,
+		      .min_out = 1,
+		      .max_out = 1,
+		      .rule = RULE_ANY,
+		      .infer = infer,
+		      .reference = reference,
+		      .family = SCALAR_WHERE };

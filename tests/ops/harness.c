@@ -465,6 +465,12 @@ static void host_release(call *k, const tensor_view *v)
 	(void)k, (void)v;
 }
 
+static clast_status host_string(call *k, const char *bytes, size_t length, clast_string *out)
+{
+	*out = (clast_string){ copied(k->context, bytes, length), length };
+	return CLAST_OK;
+}
+
 static bool host_proceed(call *k)
 {
 	return !((op_case *)k->context)->cancel;
@@ -689,7 +695,8 @@ static void prepare_output(op_case *c, size_t i, tensor_view *view)
 
 static clast_status run_once(op_case *c)
 {
-	static const struct call_host host = { host_output, host_body, host_release, host_proceed };
+	static const struct call_host host = { host_output, host_body, host_release, host_proceed,
+					       host_string };
 	const node *n = &c->model->nodes[c->node];
 	const clast_allocator allocator = { allocate, release, c };
 	const tensor_view *in[MAX_OPERANDS];
