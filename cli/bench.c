@@ -310,14 +310,14 @@ static void print_nodes(const node_time *nodes, size_t count)
 	double sum = 0;
 	for (size_t i = 0; i < count; i++)
 		sum += nodes[i].ms;
-	printf("\n%9s %7s  %-20s %-16s %-28s %-24s %s\n", "ms", "share", "operator", "kernel", "node",
-	       "output", "order");
+	printf("\n%9s %7s  %-20s %-14s %-24s %-12s %s\n", "ms", "share", "operator", "kernel", "output", "order",
+	       "node");
 	for (size_t i = 0; i < count; i++) {
+		const clast_step_info *s = &nodes[i].step;
 		char text[300];
-		value_text(&nodes[i].step.shape, text, sizeof(text));
-		printf("%9.4f %6.1f%%  %-20s %-16s %-28s %-24s %s\n", nodes[i].ms,
-		       sum > 0 ? 100 * nodes[i].ms / sum : 0, nodes[i].step.op, nodes[i].step.kernel,
-		       nodes[i].step.node, text, nodes[i].step.order);
+		value_text(&s->shape, text, sizeof(text));
+		printf("%9.4f %6.1f%%  %-20s %-14s %-24s %-12s %s\n", nodes[i].ms,
+		       sum > 0 ? 100 * nodes[i].ms / sum : 0, s->op, s->kernel, text, s->order, s->node);
 	}
 }
 

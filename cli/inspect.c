@@ -96,17 +96,19 @@ static void print_summary(const inspection *i)
 
 static void print_steps(const inspection *i)
 {
-	printf("\n%5s  %-22s %-28s %-16s %-22s %-16s %s\n", "step", "operator", "node", "kernel", "output",
-	       "order", "fused");
+	printf("\n%5s  %-28s %-14s %-24s %-12s %s\n", "step", "operator", "kernel", "output", "order", "node");
 	for (size_t k = 0; k < i->step_count; k++) {
 		const clast_step_info *s = &i->steps[k];
-		char text[300];
+		char text[300], op[200];
 		value_text(&s->shape, text, sizeof(text));
-		const char *shade = s->conversion                     ? colour_out(COLOUR_YELLOW)
-				    : !strcmp(s->kernel, "reference") ? colour_out(COLOUR_DIM)
-								      : "";
-		printf("%s%5zu  %-22s %-28s %-16s %-22s %-16s %s%s\n", shade, k, s->op, s->node, s->kernel,
-		       text, s->order, s->fused, *shade ? colour_out(COLOUR_NONE) : "");
+		snprintf(op, sizeof(op), "%s%s%s", s->op, *s->fused ? " +" : "", s->fused);
+		const char *shade = "";
+		if (s->conversion)
+			shade = colour_out(COLOUR_YELLOW);
+		else if (!strcmp(s->kernel, "reference"))
+			shade = colour_out(COLOUR_DIM);
+		printf("%s%5zu  %-28s %-14s %-24s %-12s %s%s\n", shade, k, op, s->kernel, text, s->order, s->node,
+		       *shade ? colour_out(COLOUR_NONE) : "");
 	}
 }
 

@@ -151,6 +151,35 @@ static clast_status read_raw(const char *path, const clast_value_info *v, file_t
 	return s;
 }
 
+/* Bits of types that numpy lacks were stored as unsigned integers, by ONNX's own test data among others: the value's dtype
+ * settles what they are. */
+static clast_status adopt_dtype(const char *path, clast_dtype wanted, file_tensor *t, problem *p)
+{
+	const clast_dtype found = clast_tensor_dtype(t->tensor);
+	const bool bits = (found == CLAST_UINT16 && wanted == CLAST_BFLOAT16) ||
+			  (found == CLAST_UINT8 && dtype_is_floating(wanted) && clast_dtype_bytes(wanted) == 1);
+	file_tensor typed = { 0 };
+	if (!bits)
+		return CLAST_OK;
+	clast_status s = clast_tensor_create(wanted, clast_tensor_rank(t->tensor), clast_tensor_dims(t->tensor), NULL,
+					     &typed.tensor, &p->diag);
+	if (!s)
+		s = clast_tensor_read(t->tensor, clast_tensor_data(typed.tensor),
+				      clast_tensor_count(t->tensor) * clast_dtype_bytes(wanted));
+	file_tensor_free(s ? &typed : t);
+	if (!s)
+		*t = typed;
+	return problem_in(p, path, s);
+}
+
+static clast_status read_proto(const char *path, const clast_value_info *expected, file_tensor *out, problem *p)
+{
+	const clast_status s = problem_in(p, path, clast_tensor_load(path, &out->tensor, &p->diag));
+	if (s && expected && !expected->dtype)
+		return problem_set(p, CLAST_ERROR_UNSUPPORTED, path, "holds no tensor; sequences and optionals cannot be read");
+	return s || !expected ? s : adopt_dtype(path, expected->dtype, out, p);
+}
+
 clast_status tensor_file_read(const char *path, const char *entry, const clast_value_info *expected,
 			      file_tensor *out, problem *p)
 {
@@ -161,7 +190,7 @@ clast_status tensor_file_read(const char *path, const char *entry, const clast_v
 	if (has_extension(path, ".npz"))
 		return read_npz(path, entry, dtype, out, p);
 	if (has_extension(path, ".pb"))
-		return problem_in(p, path, clast_tensor_load(path, &out->tensor, &p->diag));
+		return read_proto(path, expected, out, p);
 	if (has_extension(path, ".raw") || has_extension(path, ".bin"))
 		return read_raw(path, expected, out, p);
 	return problem_set(p, CLAST_ERROR_ARGUMENT, path,

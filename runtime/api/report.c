@@ -153,6 +153,17 @@ static const plan_block *block_of(const clast_plan *p, size_t index)
 	return NULL;
 }
 
+/* With an extent of 1 several orders are the same; the usual name is preferred. */
+static void order_text(const clast_plan *p, const order *o, const shape *s, char *text, size_t size)
+{
+	static const char *const last[] = { "N W C", "N H W C", "N D H W C" };
+	order l;
+	if (o->n && s->rank >= 3 && s->rank <= 5 && order_last(p->model->dims, s, &l) && order_equal(o, &l))
+		snprintf(text, size, "%s", last[s->rank - 3]);
+	else
+		order_format(p->model->dims, o, s, text, size);
+}
+
 static clast_status describe_output(const clast_plan *p, size_t index, clast_step_info *info, char *text, size_t size)
 {
 	const plan_block *b = block_of(p, index);
@@ -166,7 +177,7 @@ static clast_status describe_output(const clast_plan *p, size_t index, clast_ste
 	const value_id v = p->facts[b->first_fact + p->values[pv].fact];
 	shape s;
 	value_shape(p->model, v, &s);
-	order_format(p->model->dims, &p->orders[p->values[pv].order], &s, text, size);
+	order_text(p, &p->orders[p->values[pv].order], &s, text, size);
 	info->output = p->model->values[v].name;
 	return value_describe(p->model, v, info->output, &info->shape);
 }

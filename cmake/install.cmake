@@ -1,0 +1,51 @@
+# What `cmake --install` puts where: both libraries, the header, pkg-config and CMake package files, the program with its manual
+# pages and completions.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set_target_properties(clast_shared PROPERTIES EXPORT_NAME clast)
+install(TARGETS clast_shared clast_static EXPORT clast_targets)
+install(FILES include/clast/clast.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/clast)
+
+set(config ${CMAKE_CURRENT_BINARY_DIR}/package)
+set(clast_cmake ${CMAKE_INSTALL_LIBDIR}/cmake/clast)
+configure_package_config_file(cmake/clast-config.cmake.in ${config}/clast-config.cmake INSTALL_DESTINATION ${clast_cmake})
+write_basic_package_version_file(${config}/clast-config-version.cmake COMPATIBILITY SameMajorVersion)
+install(EXPORT clast_targets FILE clast-targets.cmake NAMESPACE clast:: DESTINATION ${clast_cmake})
+install(FILES ${config}/clast-config.cmake ${config}/clast-config-version.cmake DESTINATION ${clast_cmake})
+file(RELATIVE_PATH to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # clast.pc works wherever the tree is moved
+string(REGEX REPLACE "/$" "" to_prefix ${to_prefix})
+configure_file(cmake/clast.pc.in ${config}/clast.pc @ONLY)
+install(FILES ${config}/clast.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+if(NOT CLAST_CLI)
+	return()
+endif()
+file(RELATIVE_PATH to_libraries /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+set_target_properties(clast PROPERTIES INSTALL_RPATH "$ORIGIN/${to_libraries}")
+install(TARGETS clast)
+if(CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
+	return() # the program itself writes its documentation
+endif()
+
+set(generated "")
+# generate(FILE ARGUMENTS...): the program's output as a file of the build.
+function(generate file)
+	add_custom_command(OUTPUT ${config}/${file} COMMAND clast ${ARGN} > ${config}/${file} DEPENDS clast VERBATIM)
+	set(generated ${generated} ${config}/${file} PARENT_SCOPE)
+endfunction()
+generate(clast.1 help --man)
+file(STRINGS cli/commands.def lines REGEX "^COMMAND\\(")
+list(TRANSFORM lines REPLACE "^COMMAND\\(([a-z]+),.*" "\\1" OUTPUT_VARIABLE commands)
+foreach(command ${commands})
+	generate(clast-${command}.1 help ${command} --man)
+endforeach()
+set(pages ${generated})
+foreach(shell bash zsh fish)
+	generate(completion.${shell} help --completion ${shell})
+endforeach()
+add_custom_target(clast_documentation ALL DEPENDS ${generated})
+install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${config}/completion.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME clast)
+install(FILES ${config}/completion.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _clast)
+install(FILES ${config}/completion.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME clast.fish)
