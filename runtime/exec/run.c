@@ -223,7 +223,16 @@ static bool host_proceed(call *c)
 	return !o->progress || o->progress(o->progress_context, 0);
 }
 
-static const struct call_host host = { host_output, host_body, host_release, host_proceed };
+/* They live until the session's next run: a result of a loop's body outlives the body. */
+static clast_status host_string(call *c, const char *bytes, size_t length, clast_string *out)
+{
+	const host_frame *f = c->context;
+	const char *copy = bump_string(&f->r->s->strings, bytes, length);
+	*out = (clast_string){ copy, length };
+	return copy ? CLAST_OK : fail_memory(f->r->d, length);
+}
+
+static const struct call_host host = { host_output, host_body, host_release, host_proceed, host_string };
 
 /* Results whose memory came from the operator become places. */
 static clast_status adopt_outputs(run *r, const plan_step *step, const host_frame *f, const node *n)

@@ -158,6 +158,7 @@ clast_status clast_session_create(clast_plan *plan, const clast_session_options 
 	if (!s)
 		return fail_memory(d, sizeof *s);
 	mem_init(&s->memory, o.allocator, o.limits.memory_bytes);
+	bump_init(&s->strings, &s->memory);
 	s->options = o;
 	s->limits = o.limits;
 	if (!s->limits.tensor_bytes)
@@ -193,6 +194,7 @@ void clast_session_free(clast_session **session)
 	const plan_block *b = &s->plan->blocks[0];
 	mem *a = &s->memory;
 	block_done(&s->last);
+	bump_release(&s->strings);
 	for (size_t i = 0; i < SESSION_CACHE; i++)
 		drop(s, &s->cache[i]);
 	for (uint32_t i = 0; i < b->output_count; i++) {
@@ -351,6 +353,7 @@ clast_status clast_session_run(clast_session *s, size_t input_count, const clast
 		return fail(d, CLAST_ERROR_ARGUMENT, "the model has %u inputs and %u outputs, found %zu and %zu", b->input_count,
 		            b->output_count, input_count, output_count);
 	block_done(&s->last);
+	bump_release(&s->strings);
 	tensor_view *views = mem_array(&s->memory, input_count + 1, sizeof *views);
 	clast_status status = views ? CLAST_OK : fail_memory(d, 0);
 	for (uint32_t i = 0; !status && i < input_count; i++) {

@@ -35,6 +35,7 @@ struct clast_session {
 	void *scratch;          /* of all workers */
 	size_t scratch_bytes;   /* of one */
 	struct run *last;       /* the last run of the main block: its late values live until the next */
+	bump strings;           /* bytes of strings made during the last run */
 	clast_tensor **outputs;
 	void **copies;          /* dense copies of outputs that strides cannot describe */
 	size_t *copy_bytes;
