@@ -46,6 +46,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		if (!s)
 			s = check_statistics(in, i, d);
 	}
+	if (!s && in->version >= 14 && in->n_out > 3)
+		s = fail(d, CLAST_ERROR_MODEL, "expected at most 3 outputs, found %zu", in->n_out);
 	if (s)
 		return s;
 	infer_set(out, 0, in->in[0].dtype, &in->in[0].shape);

@@ -98,7 +98,7 @@ static void store(const product *p, int64_t m, int64_t n0, int count, const doub
 
 static int64_t *tap_table(bump *b, const tensor_view *x, const conv_geometry *g, int i)
 {
-	int64_t *table = bump_array(b, (size_t)g->out[i] * (size_t)g->kernel[i], sizeof *table), *to = table;
+	int64_t *table = bump_array(b, (size_t)g->out[i] * (size_t)g->kernel[i] + 1, sizeof *table), *to = table;
 	for (int64_t o = 0; table && o < g->out[i]; o++)
 		for (int64_t k = 0; k < g->kernel[i]; k++) {
 			const int64_t at = o * g->stride[i] + k * g->dilation[i] - g->pad_begin[i];

@@ -36,7 +36,7 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 /* The taps of one output position, the same for every image and channel. */
 typedef struct taps {
 	int64_t n;       /* inside x */
-	int64_t counted; /* what a mean divides by */
+	double counted;  /* what a mean divides by */
 	int64_t *offset; /* in x */
 	int64_t *index;  /* among the spatial positions, row-major or column-major */
 } taps;
@@ -98,7 +98,7 @@ static void find_taps(const conv_geometry *g, const pool_attrs *a, int64_t *cons
 			}
 		}
 		t->n *= count;
-		t->counted *= a->count_include_pad ? r.padded : count;
+		t->counted *= (double)(a->count_include_pad ? r.padded : count);
 	}
 }
 
@@ -121,7 +121,7 @@ static double mean(const tensor_view *x, int64_t base, const taps *t)
 	double sum = 0;
 	for (int64_t i = 0; i < t->n; i++)
 		sum += load_real(x, base + t->offset[i]);
-	return sum / (double)t->counted;
+	return sum / t->counted;
 }
 
 static double norm(const tensor_view *x, int64_t base, const taps *t, double p)

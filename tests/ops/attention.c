@@ -176,3 +176,57 @@ Test(rotary_embedding, positions_are_checked)
 	case_out(c, CLAST_UNDEFINED, NONE, NONE);
 	case_fails(c, CLAST_ERROR_DATA, "position_ids[0, 0]");
 }
+
+/* One head of two keys and one value; every rule by hand. */
+Test(linear_attention, update_rules)
+{
+	const char *const rules[] = { "linear", "gated", "delta", "gated_delta" };
+	/* State (2, 3), key (1, 2), value 10, query (1, 1); decay halves, beta 0.5. */
+	const double kept[] = { 1, 0.5, 1, 0.5 };
+	for (int i = 0; i < 4; i++) {
+		op_case *c = case_new("LinearAttention", 27);
+		case_string(c, "update_rule", rules[i]);
+		case_int(c, "q_num_heads", 1);
+		case_int(c, "kv_num_heads", 1);
+		case_float(c, "scale", 2);
+		case_in(c, F, INTS(1, 1, 2), REALS(1, 1));
+		case_in(c, F, INTS(1, 1, 2), REALS(1, 2));
+		case_in(c, F, INTS(1, 1, 1), REALS(10));
+		case_in(c, F, INTS(1, 1, 2, 1), REALS(2, 3));
+		if (i % 2)
+			case_in(c, F, INTS(1, 1, 1), REALS(-log(2)));
+		else if (i)
+			case_absent(c);
+		if (i > 1)
+			case_in(c, F, INTS(1, 1, 1), REALS(0.5));
+		const double v = i > 1 ? 0.5 * (10 - kept[i] * 8) : 10;
+		const double s0 = kept[i] * 2 + v, s1 = kept[i] * 3 + 2 * v;
+		case_out(c, F, INTS(1, 1, 1), REALS(2 * (s0 + s1)));
+		case_out(c, F, INTS(1, 1, 2, 1), REALS(s0, s1));
+		case_complete(c);
+		case_run(c);
+	}
+}
+
+Test(linear_attention, groups_and_what_does_not_fit)
+{
+	op_case *c = case_new("LinearAttention", 27);
+	case_int(c, "q_num_heads", 4);
+	case_int(c, "kv_num_heads", 2);
+	case_random(c, CLAST_FLOAT16, INTS(2, 3, 12), -1, 1);
+	case_random(c, CLAST_FLOAT16, INTS(2, 3, 6), -1, 1);
+	case_random(c, CLAST_FLOAT16, INTS(2, 3, 10), -1, 1);
+	case_random(c, F, INTS(2, 2, 3, 5), -1, 1);
+	case_random(c, CLAST_FLOAT16, INTS(2, 3, 6), -1, 0);
+	case_random(c, CLAST_FLOAT16, INTS(2, 3, 1), 0, 1);
+	case_out(c, CLAST_FLOAT16, INTS(2, 3, 20), NONE);
+	case_out(c, F, INTS(2, 2, 3, 5), NONE);
+	case_complete(c);
+	case_run(c);
+	c = case_new("LinearAttention", 27);
+	case_int(c, "q_num_heads", 1);
+	case_int(c, "kv_num_heads", 1);
+	for (int i = 0; i < 3; i++)
+		case_random(c, F, INTS(1, 1, 2), -1, 1);
+	case_fails(c, CLAST_ERROR_MODEL, "decay");
+}

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <math.h>
 
 #include "harness.h"
 
@@ -173,4 +174,44 @@ Test(bit_cast, keeps_bits)
 	case_random(c, F, INTS(2), 0, 1);
 	case_out(c, CLAST_UNDEFINED, NONE, NONE);
 	case_fails(c, CLAST_ERROR_MODEL, "int64 has 64 bits");
+}
+
+Test(causal_conv_with_state, looks_back)
+{
+	for (int past = 0; past < 2; past++) {
+		op_case *c = case_new("CausalConvWithState", 27);
+		case_in(c, F, INTS(1, 1, 2), REALS(1, 2));
+		case_in(c, F, INTS(1, 1, 3), REALS(100, 10, 1));
+		case_in(c, F, INTS(1), REALS(0.5));
+		if (past)
+			case_in(c, F, INTS(1, 1, 2), REALS(3, 4));
+		case_out(c, F, INTS(1, 1, 2), 2, past ? (double[]){ 341.5, 412.5 } : (double[]){ 1.5, 12.5 });
+		case_out(c, F, INTS(1, 1, 2), REALS(1, 2));
+		case_complete(c);
+		case_run(c);
+	}
+	op_case *c = case_new("CausalConvWithState", 27); /* shorter than the state */
+	case_string(c, "activation", "silu");
+	case_in(c, F, INTS(1, 1, 1), REALS(1));
+	case_in(c, F, INTS(1, 1, 4), REALS(0, 0, 0, 0));
+	case_absent(c);
+	case_in(c, F, INTS(1, 1, 3), REALS(5, 6, 7));
+	case_out(c, F, INTS(1, 1, 1), REALS(0));
+	case_out(c, F, INTS(1, 1, 3), REALS(6, 7, 1));
+	case_run(c);
+}
+
+Test(swi_glu, gates)
+{
+	op_case *c = case_new("SwiGLU", 28);
+	case_float(c, "alpha", 2);
+	case_in(c, F, INTS(2, 1), REALS(0.5, -1));
+	case_in(c, F, INTS(2, 1), REALS(3, 2));
+	case_out(c, F, INTS(2, 1), REALS(1.5 / (1 + exp(-1)), -2 / (1 + exp(2))));
+	case_complete(c);
+	case_run(c);
+	c = case_new("SwiGLU", 28);
+	case_random(c, F, INTS(2, 1), 0, 1);
+	case_random(c, F, INTS(2, 2), 0, 1);
+	case_fails(c, CLAST_ERROR_MODEL, "extents 1 and 2");
 }
