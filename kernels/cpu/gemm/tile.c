@@ -59,11 +59,19 @@ ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec_clamp(sum[i][j], min, max);
 		}
 	}
-	UNROLL for (int i = 0; i < rows; i++)
-	{
-		float *to = t->out[i] + t->column;
-		UNROLL for (int j = 0; j < vectors - 1; j++) store(to + j * VEC, sum[i][j]);
-		store_tail(to + (vectors - 1) * VEC, sum[i][vectors - 1], tail);
+	if (tail.n == VEC) {
+		UNROLL for (int i = 0; i < rows; i++)
+		{
+			float *to = t->out[i] + t->column;
+			UNROLL for (int j = 0; j < vectors; j++) store(to + j * VEC, sum[i][j]);
+		}
+	} else {
+		UNROLL for (int i = 0; i < rows; i++)
+		{
+			float *to = t->out[i] + t->column;
+			UNROLL for (int j = 0; j < vectors - 1; j++) store(to + j * VEC, sum[i][j]);
+			store_tail(to + (vectors - 1) * VEC, sum[i][vectors - 1], tail);
+		}
 	}
 }
 

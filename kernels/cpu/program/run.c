@@ -92,7 +92,7 @@ static inline void pow_normal(const float *x, const float *y, float *to)
 	for (int i = 0; i < VEC; i++) {
 		const int32_t bits = (int32_t)bits_of_float(x[i]);
 		const int32_t exponent = (bits - 0x3f3504f3) >> 23;
-		m[i] = float_of_bits((uint32_t)(bits - (exponent << 23)));
+		m[i] = float_of_bits((uint32_t)(bits - exponent * (1 << 23)));
 		e[i] = exponent;
 	}
 	for (int i = 0; i < VEC; i++) {
