@@ -1,5 +1,6 @@
 /* BatchNormalization after Conv, ConvTranspose or Gemm with constant weights, into them: the scale of each output channel times its
- * weights, computed in double. Nothing happens at the borders: padding comes before the convolution. */
+ * weights, computed in double. Nothing happens at the borders: padding comes before the convolution. Any other BatchNormalization of
+ * constant statistics becomes a product and a sum, which fuse like all elementwise operators. */
 #include <math.h>
 #include <string.h>
 
@@ -153,6 +154,61 @@ static clast_status try_merge(clast_model *m, node_id id, const user_table *user
 	return s;
 }
 
+/* A constant of one element a channel that broadcasts along axis 1. */
+static clast_status channel_constant(clast_model *m, const node *n, int rank, int64_t channels, const double *x, value_id *out,
+                                     clast_diag *d)
+{
+	int64_t dims[CLAST_MAX_RANK];
+	tensor_view *t;
+	for (int a = 1; a < rank; a++)
+		dims[a - 1] = a == 1 ? channels : 1;
+	clast_status s = model_constant(m, CLAST_FLOAT32, rank - 1, dims, &t, d);
+	for (int64_t c = 0; !s && c < channels; c++)
+		store_real(t, c, x[c]);
+	return s ? s : constant_value(m, n->graph, m->values[n->in[1]].name, t, out, d);
+}
+
+/* y = x * scale + shift as two nodes. */
+static clast_status unfold(clast_model *m, node_id id, int64_t channels, const double *scale, const double *shift, clast_diag *d)
+{
+	const node n = m->nodes[id];
+	const int rank = m->values[n.in[0]].rank;
+	value_id product, in[2] = { n.in[0] };
+	node_id made;
+	clast_status s = channel_constant(m, &n, rank, channels, scale, &in[1], d);
+	if (!s)
+		s = graph_add_value(m, n.graph, m->values[n.out[0]].name, &product, d);
+	if (!s)
+		s = graph_add_op_node(m, n.graph, op_find("", "Mul"), 14, n.name, 2, in, 1, &product, NULL, &made, d);
+	if (!s)
+		s = graph_infer_node(m, made, d);
+	in[0] = product;
+	if (!s)
+		s = channel_constant(m, &n, rank, channels, shift, &in[1], d);
+	m->nodes[id].dead = true;
+	const value_id out = n.out[0];
+	return s ? s : graph_add_op_node(m, n.graph, op_find("", "Add"), 14, n.name, 2, in, 1, &out, NULL, &made, d);
+}
+
+static clast_status try_unfold(clast_model *m, node_id id, clast_diag *d)
+{
+	const node *n = &m->nodes[id];
+	const tensor_view *scale = n->dead || !is(n, "BatchNormalization") ? NULL : floats(m, n, 1);
+	const value *x = scale ? &m->values[n->in[0]] : NULL;
+	if (!x || scale->rank != 1 || x->rank < 2 || x->dtype != CLAST_FLOAT32 || x->dims[1] != scale->dims[0])
+		return CLAST_OK;
+	const int64_t channels = scale->dims[0];
+	const size_t bytes = 2 * (size_t)channels * sizeof(double);
+	double *affine = mem_alloc(&m->memory, bytes);
+	clast_status s = CLAST_OK;
+	if (!affine)
+		return fail_memory(d, bytes);
+	if (affine_of(m, n, channels, affine, affine + channels))
+		s = unfold(m, id, channels, affine, affine + channels, d);
+	mem_free(&m->memory, affine, bytes);
+	return s;
+}
+
 static clast_status run(clast_model *m, clast_diag *d)
 {
 	user_table users;
@@ -161,6 +217,8 @@ static clast_status run(clast_model *m, clast_diag *d)
 	for (size_t i = 0; !s && i < nodes; i++)
 		if (m->nodes[i].op)
 			s = try_merge(m, (node_id)i, &users, d);
+	for (size_t i = 0; !s && i < nodes; i++)
+		s = try_unfold(m, (node_id)i, d);
 	mem_free(&m->memory, users.user, (values + 1) * sizeof *users.user);
 	return s;
 }
