@@ -3,25 +3,19 @@
  * ratio). */
 #include <stddef.h>
 
-#include "infer.h"
+#include "dropout.h"
 #include "random.h"
 
-typedef struct attrs {
-	float ratio;
-	int64_t seed;
-	bool is_test;
-	int_list unused;
-} attrs;
-
-/* 1: training, 0: not, -1: not known yet. */
-static int training(const infer_in *in)
+bool dropout_is_training(const infer_in *in)
 {
-	double mode;
+	double number;
 	if (in->version < 7)
-		return !((const attrs *)in->attrs)->is_test;
-	if (in->version < 12 || !has_input(in, 2))
-		return 0;
-	return infer_real(in, 2, 0, &mode) ? mode != 0 : -1;
+		return !((const dropout_attrs *)in->attrs)->is_test;
+	if (in->version < 12 || !has_input(in, 2) || (infer_real(in, 2, 0, &number) && number == 0))
+		return false;
+	/* Nothing is dropped either where the ratio is 0, as exporters write it that keep the training flag.
+	 */
+	return !has_input(in, 1) || !infer_real(in, 1, 0, &number) || number != 0;
 }
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -36,22 +30,16 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	return s;
 }
 
-static int views(const infer_in *in, const infer_value *out, view_step *steps)
-{
-	(void)out, (void)steps;
-	return training(in) == 0 && in->n_out < 2 ? 0 : -1;
-}
-
 static bool is_training(const call *c)
 {
 	if (c->version < 7)
-		return !((const attrs *)c->attrs)->is_test;
+		return !((const dropout_attrs *)c->attrs)->is_test;
 	return c->version >= 12 && c->n_in > 2 && c->in[2] && load_int(c->in[2], 0);
 }
 
 static clast_status train(call *c)
 {
-	const attrs *a = c->attrs;
+	const dropout_attrs *a = c->attrs;
 	const tensor_view *x = c->in[0], *y = c->out[0], *mask = c->n_out > 1 ? c->out[1] : NULL;
 	const double fixed = c->version >= 12 ? 0.5 : a->ratio;
 	const double ratio = c->n_in > 1 && c->in[1] ? load_real(c->in[1], 0) : fixed;
@@ -86,7 +74,7 @@ static const op_version versions[] = { { 1, DTYPES_FLOAT },
 				       { 13, DTYPES_FLOAT_BF16 },
 				       { 22, DTYPES_FLOAT_BF16 | DTYPES_FLOAT8 },
 				       { 0 } };
-#define AT(member) offsetof(attrs, member)
+#define AT(member) offsetof(dropout_attrs, member)
 static const attr_spec spec[] = { { "ratio", ATTR_FLOAT, AT(ratio), .f = 0.5f, .until = 12 },
 				  { "is_test", ATTR_BOOL, AT(is_test), .until = 7 },
 				  { "consumed_inputs", ATTR_INTS, AT(unused), .until = 6 },
@@ -96,12 +84,11 @@ const op op_dropout = { .name = "Dropout",
 			.domain = "",
 			.versions = versions,
 			.attrs = spec,
-			.attrs_bytes = sizeof(attrs),
+			.attrs_bytes = sizeof(dropout_attrs),
 			.min_in = 1,
 			.max_in = 3,
 			.min_out = 1,
 			.max_out = 2,
-			.rule = RULE_REGROUP,
+			.rule = RULE_ANY,
 			.infer = infer,
-			.reference = reference,
-			.views = views };
+			.reference = reference };
