@@ -5,12 +5,14 @@ these need only be such that nothing hides. Hence the statistics of every normal
 a range that keeps activations of order 1 from the first layer to the last.
 """
 
+import contextlib
 import copy
 import io
 
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import testcase
@@ -104,14 +106,30 @@ def reference(module, inputs):
     return [y.float().numpy() for y in outputs]
 
 
+@contextlib.contextmanager
+def _without_idle_dropout():
+    """torchvision's Swin calls dropout in training mode with probability 0, which some importers refuse."""
+    dropout = F.dropout
+
+    def replacement(x, p=0.5, training=True, inplace=False):
+        return dropout(x, p, training, inplace) if training and p > 0 else x
+
+    F.dropout = replacement
+    try:
+        yield
+    finally:
+        F.dropout = dropout
+
+
 @torch.no_grad()
 def export(module, inputs, input_names, output_names, opset, dynamic_axes=None):
     buffer = io.BytesIO()
     # PRESERVE keeps BatchNormalization as nodes (EVAL would fold them into the convolutions); the module is
     # in eval mode all the same, so the exported graph is the one for inference.
-    torch.onnx.export(module, tuple(inputs), buffer, opset_version=opset, input_names=input_names,
-                      output_names=output_names, dynamic_axes=dynamic_axes,
-                      training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=True)
+    with _without_idle_dropout():
+        torch.onnx.export(module, tuple(inputs), buffer, opset_version=opset, input_names=input_names,
+                          output_names=output_names, dynamic_axes=dynamic_axes,
+                          training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=True)
     model = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(model)
     return model

@@ -107,7 +107,7 @@ class Mnn:
             host = self.engine.Tensor(source.getShape(), self.engine.Halide_Type_Float,
                                       np.empty(source.getShape(), np.float32), self.engine.Tensor_DimensionType_Caffe)
             source.copyToHostTensor(host)
-            results.append(np.array(host.getNumpyData(), copy=False))
+            results.append(np.array(host.getNumpyData()))  # a copy: the memory goes with `host`
         return results
 
 
