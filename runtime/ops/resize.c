@@ -283,6 +283,8 @@ static clast_status pick_nearest(call *c, const resize_attrs *at, const resize_a
 	_Alignas(16) unsigned char fill[16] = { 0 };
 	tensor_view value;
 	view_dense(&value, c->out[0]->dtype, 0, NULL, fill);
+	if (dtype_is_complex(value.dtype))
+		value.dtype = value.dtype == CLAST_COMPLEX64 ? CLAST_FLOAT32 : CLAST_FLOAT64; /* the real part comes first */
 	if (value.dtype != CLAST_STRING)
 		store_real(&value, 0, at->extrapolation);
 	move m;

@@ -63,7 +63,8 @@ static dim symbolic_extent(const infer_in *in, dim extent, dim start, dim end, i
 	                         ? before
 	                         : clamp_dim(in, from_beginning(in, end, extent), before, last);
 	const dim length = step > 0 ? dim_sub(in->dims, stop, first) : dim_sub(in->dims, first, stop);
-	const dim n = dim_max(in->dims, 0, dim_ceil_div(in->dims, length, step > 0 ? step : -step));
+	const int64_t distance = step > FAR || step < -FAR ? FAR : step > 0 ? step : -step;
+	const dim n = dim_max(in->dims, 0, dim_ceil_div(in->dims, length, distance));
 	return n == DIM_UNKNOWN ? infer_fresh(in, "slice", 0, DIM_NO_MAX) : n;
 }
 

@@ -750,7 +750,8 @@ static void make_baseline(op_case *c)
 	if (c->has_baseline)
 		return;
 	check(!add_node(c), "%s: %s", c->title, c->diag.message);
-	check(!graph_infer_node(c->model, c->node, &c->diag), "%s: %s", c->title, c->diag.message);
+	/* The subgraphs of the model are empty where functions play them. */
+	check(c->body || !graph_infer_node(c->model, c->node, &c->diag), "%s: %s", c->title, c->diag.message);
 	check(!infer_as(c, NULL, NUMBERS, 0, c->inferred, &c->diag), "%s: %s", c->title, c->diag.message);
 	check(!run_once(c), "%s: %s", c->title, c->diag.message);
 	check_inputs(c);

@@ -39,6 +39,7 @@ Test(reshape, allowzero_takes_zero_as_it_is)
 	case_int(c, "allowzero", 1);
 	case_in(c, F, INTS(0, 3), NONE);
 	case_in_ints(c, I64, INTS(2), INTS(-1, 0));
+	case_out(c, F, INTS(0, 0), NONE);
 	case_fails(c, CLAST_ERROR_MODEL, "allowzero");
 }
 
