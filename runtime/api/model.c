@@ -7,7 +7,7 @@
 #include "plan.h"
 
 /* Options of a caller that was built against a header with fewer members. */
-static void read_options(clast_model_options *to, const clast_model_options *from)
+void read_model_options(clast_model_options *to, const clast_model_options *from)
 {
 	memset(to, 0, sizeof *to);
 	if (from)
@@ -20,7 +20,7 @@ static clast_status load(const char *path, const void *bytes, size_t size, const
 	clast_model_options o;
 	clast_model *m;
 	*model = NULL;
-	read_options(&o, options);
+	read_model_options(&o, options);
 	clast_status s = model_create(&o, &m, d);
 	if (s)
 		goto done;
