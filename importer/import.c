@@ -66,11 +66,31 @@ static void end(importer *x)
 
 /* ---- The model ---- */
 
+/* What people hand over in place of a model, by how it begins. */
+static const char *known_stranger(const mapped_file *f)
+{
+	static const struct {
+		const char *start, *say;
+	} kinds[] = {
+		{ "version https://git-lfs", "this is a Git LFS pointer, not the model itself" },
+		{ "PK\003\004", "this is a ZIP archive, perhaps of PyTorch" },
+		{ "<", "this is HTML or XML" },
+	};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (f->size > strlen(kinds[i].start) &&
+		    !memcmp(f->bytes, kinds[i].start, strlen(kinds[i].start)))
+			return kinds[i].say;
+	return NULL;
+}
+
 static clast_status unpack(importer *x)
 {
 	ProtobufCMessage *message;
 	if (!x->file.size)
 		return fail(x->d, CLAST_ERROR_MODEL, "the file is empty");
+	const char *stranger = known_stranger(&x->file);
+	if (stranger)
+		return fail(x->d, CLAST_ERROR_MODEL, "not an ONNX model: %s", stranger);
 	clast_status status = prescan_unpack(&x->scratch, &x->m->limits, &clast__model_proto__descriptor,
 					     x->file.bytes, x->file.size, &message, x->d);
 	if (status == CLAST_ERROR_MODEL)

@@ -420,6 +420,9 @@ Test(external, model_file)
 	write_file("model.onnx", "This is plain text, not a model.\n", 33);
 	cr_assert_eq(import_file(m, path, NULL, &d), CLAST_ERROR_MODEL);
 	cr_assert(strstr(d.message, "not a whole ONNX model"), "%s", d.message);
+	write_file("model.onnx", "version https://git-lfs.github.com/spec/v1\n", 43);
+	cr_assert_eq(import_file(m, path, NULL, &d), CLAST_ERROR_MODEL);
+	cr_assert(strstr(d.message, "Git LFS pointer"), "%s", d.message);
 	model_release(m);
 }
 
