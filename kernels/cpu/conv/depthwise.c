@@ -52,7 +52,7 @@ static void pack(const weights_shape *shape, const weights_source *source, void 
 extern const weights_packing ISA(packing_depthwise);
 const weights_packing ISA(packing_depthwise) = { "depthwise", pack_bytes, pack };
 
-/* ---- Tiles ---- */
+/* ---- Tiles: PIXELS output pixels of a line, one vector of channels after the other ---- */
 
 typedef struct tile {
 	const float
@@ -61,8 +61,8 @@ typedef struct tile {
 	size_t rows;          /* of taps that lie inside */
 	const ptrdiff_t *row; /* offset of each in the image */
 	const size_t *weight; /* and of its taps */
-	const float *weights;
-	vec bias;
+	const float *packed;  /* weights of channel 0 */
+	size_t packed_vector;
 	size_t kernel, stride, dilation; /* along the line */
 	ptrdiff_t low, high;             /* input columns, counted from `in`, that lie inside */
 	size_t count;                    /* pixels that are stored */
@@ -72,48 +72,66 @@ typedef struct tile {
 	ptrdiff_t residual_pixel;
 	bool clamp;
 	float min, max;
-	bool partial; /* fewer channels than a vector */
-	vec_tail tail;
 } tile;
 
-ALWAYS_INLINE void finish(const tile *t, vec *sum, size_t count, bool partial)
+/* Adds the residual, clamps and stores. What the loops need is in locals: stores could alias the struct.
+ * tail: channels of an incomplete vector, or 0. */
+ALWAYS_INLINE void finish(const tile *t, vec *sum, size_t channel, const size_t count, const size_t tail)
 {
-	const vec min = splat(t->min), max = splat(t->max);
+	const vec_tail part = tail_of(tail ? tail : VEC);
+	if (t->residual) {
+		const float *from = t->residual + channel;
+		const ptrdiff_t step = t->residual_pixel;
+		UNROLL for (size_t i = 0; i < PIXELS; i++)
+		{
+			if (i < count) {
+				sum[i] += tail ? load_tail(from, part) : load(from);
+				from += step;
+			}
+		}
+	}
+	if (t->clamp) {
+		const vec min = splat(t->min), max = splat(t->max);
+		UNROLL for (size_t i = 0; i < PIXELS; i++) sum[i] = vec_clamp(sum[i], min, max);
+	}
+	float *to = t->out + channel;
+	const ptrdiff_t step = t->out_pixel;
 	UNROLL for (size_t i = 0; i < PIXELS; i++)
 	{
 		if (i < count) {
-			vec v = sum[i];
-			if (t->residual) {
-				const float *from = t->residual + (ptrdiff_t)i * t->residual_pixel;
-				v += partial ? load_tail(from, t->tail) : load(from);
-			}
-			if (t->clamp)
-				v = vec_clamp(v, min, max);
-			float *to = t->out + (ptrdiff_t)i * t->out_pixel;
-			if (partial)
-				store_tail(to, v, t->tail);
+			if (tail)
+				store_tail(to, sum[i], part);
 			else
-				store(to, v);
+				store(to, sum[i]);
+			to += step;
 		}
 	}
 }
 
-/* Inlined with constants for all but t. edge: some input columns lie outside, or count is less than PIXELS.
- */
-ALWAYS_INLINE void tile_body(const tile *t, const int width, const int stride, const bool edge,
-			     const bool partial)
+/* What a tile knows about its columns when it is compiled: all PIXELS pixels are stored, and no column, the
+ * first `pad`, the last `pad` or both lie outside; or nothing (LOOK). */
+enum { INSIDE = 0, LEFT = 1, RIGHT = 2, LOOK = 4 };
+
+/* Inlined with constants for width, stride and edge. */
+ALWAYS_INLINE void tile_vector(const tile *t, size_t channel, const int width, const int stride,
+			       const int edge, const size_t tail)
 {
+	const int reach = (PIXELS - 1) * stride + width, pad = width / 2;
+	const int first = edge & LEFT ? pad : 0, last = edge & RIGHT ? reach - pad : reach;
+	const float *packed = t->packed + channel / VEC * t->packed_vector;
+	const vec_tail part = tail_of(tail ? tail : VEC);
+	const ptrdiff_t step = t->in_pixel, low = t->low, high = t->high;
 	vec sum[PIXELS];
-	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = t->bias;
+	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = load(packed);
 	for (size_t r = 0; r < t->rows; r++) {
-		const float *in = t->in + t->row[r], *weights = t->weights + t->weight[r];
+		const float *from = t->in + t->row[r] + channel + first * step;
+		const float *weights = packed + VEC + t->weight[r];
 		vec w[7];
 		UNROLL for (int x = 0; x < width; x++) w[x] = load(weights + x * VEC);
-		UNROLL for (int j = 0; j < (PIXELS - 1) * stride + width; j++)
+		UNROLL for (int j = first; j < last; j++, from += step)
 		{
-			if (!edge || (j >= t->low && j < t->high)) {
-				const float *from = in + j * t->in_pixel;
-				const vec v = partial ? load_tail(from, t->tail) : load(from);
+			if (edge != LOOK || (j >= low && j < high)) {
+				const vec v = tail ? load_tail(from, part) : load(from);
 				UNROLL for (int i = 0; i < PIXELS; i++)
 				{
 					const int x = j - i * stride;
@@ -123,18 +141,39 @@ ALWAYS_INLINE void tile_body(const tile *t, const int width, const int stride, c
 			}
 		}
 	}
-	finish(t, sum, edge ? t->count : PIXELS, partial);
+	finish(t, sum, channel, edge == LOOK ? t->count : PIXELS, tail);
+}
+
+ALWAYS_INLINE void tile_vectors(const tile *t, size_t channel, size_t end, const int width, const int stride,
+				const int edge)
+{
+	for (; channel < end; channel += VEC)
+		tile_vector(t, channel, width, stride, edge, 0);
 }
 
 #define TILE(width, stride)                                                                                  \
-	static void tile_##width##s##stride(const tile *t, bool edge)                                        \
+	static void tile_##width##s##stride(const tile *t, size_t channel, size_t end, int edge)             \
 	{                                                                                                    \
-		if (t->partial)                                                                              \
-			tile_body(t, width, stride, true, true);                                             \
-		else if (edge)                                                                               \
-			tile_body(t, width, stride, true, false);                                            \
-		else                                                                                         \
-			tile_body(t, width, stride, false, false);                                           \
+		const size_t tail = (end - channel) % VEC, whole = end - tail;                               \
+		switch (edge) {                                                                              \
+		case INSIDE:                                                                                 \
+			tile_vectors(t, channel, whole, width, stride, INSIDE);                              \
+			break;                                                                               \
+		case LEFT:                                                                                   \
+			tile_vectors(t, channel, whole, width, stride, LEFT);                                \
+			break;                                                                               \
+		case RIGHT:                                                                                  \
+			tile_vectors(t, channel, whole, width, stride, RIGHT);                               \
+			break;                                                                               \
+		case LEFT | RIGHT:                                                                           \
+			tile_vectors(t, channel, whole, width, stride, LEFT | RIGHT);                        \
+			break;                                                                               \
+		default:                                                                                     \
+			tile_vectors(t, channel, whole, width, stride, LOOK);                                \
+			break;                                                                               \
+		}                                                                                            \
+		if (tail)                                                                                    \
+			tile_vector(t, whole, width, stride, LOOK, tail);                                    \
 	}
 TILE(3, 1)
 TILE(3, 2)
@@ -143,28 +182,32 @@ TILE(5, 2)
 TILE(7, 1)
 
 /* Any kernel, stride and dilation. */
-static void tile_any(const tile *t, bool edge)
+static void tile_any(const tile *t, size_t channel, size_t end, int edge)
 {
-	vec sum[PIXELS];
-	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = t->bias;
-	for (size_t r = 0; r < t->rows; r++) {
-		const float *in = t->in + t->row[r], *weights = t->weights + t->weight[r];
-		for (size_t x = 0; x < t->kernel; x++) {
-			const vec w = load(weights + x * VEC);
-			UNROLL for (size_t i = 0; i < PIXELS; i++)
-			{
-				const ptrdiff_t j = (ptrdiff_t)(i * t->stride + x * t->dilation);
-				if (i < t->count && (!edge || (j >= t->low && j < t->high))) {
-					const float *from = in + j * t->in_pixel;
-					sum[i] += w * (t->partial ? load_tail(from, t->tail) : load(from));
+	(void)edge;
+	for (; channel < end; channel += VEC) {
+		const size_t tail = size_min(VEC, end - channel);
+		const vec_tail part = tail_of(tail);
+		const float *packed = t->packed + channel / VEC * t->packed_vector;
+		vec sum[PIXELS];
+		UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = load(packed);
+		for (size_t r = 0; r < t->rows; r++) {
+			const float *in = t->in + t->row[r] + channel, *weights = packed + VEC + t->weight[r];
+			for (size_t x = 0; x < t->kernel; x++) {
+				const vec w = load(weights + x * VEC);
+				UNROLL for (size_t i = 0; i < PIXELS; i++)
+				{
+					const ptrdiff_t j = (ptrdiff_t)(i * t->stride + x * t->dilation);
+					if (i < t->count && j >= t->low && j < t->high)
+						sum[i] += w * load_tail(in + j * t->in_pixel, part);
 				}
 			}
 		}
+		finish(t, sum, channel, t->count, tail);
 	}
-	finish(t, sum, t->count, t->partial);
 }
 
-typedef void tile_fn(const tile *t, bool edge);
+typedef void tile_fn(const tile *t, size_t channel, size_t end, int edge);
 
 static tile_fn *choose(const conv_window *w)
 {
@@ -176,6 +219,16 @@ static tile_fn *choose(const conv_window *w)
 	if (w->dilation[PIXEL] == 1 && width == 7 && stride == 1)
 		return tile_7s1;
 	return tile_any;
+}
+
+/* Which columns of a tile lie outside. */
+static int edge_of(const tile *t)
+{
+	const ptrdiff_t reach = (ptrdiff_t)((PIXELS - 1) * t->stride + (t->kernel - 1) * t->dilation) + 1;
+	const ptrdiff_t pad = (ptrdiff_t)t->kernel / 2;
+	const int left = t->low <= 0 ? INSIDE : t->low == pad ? LEFT : LOOK;
+	const int right = t->high >= reach ? INSIDE : t->high == reach - pad ? RIGHT : LOOK;
+	return left == LOOK || right == LOOK || t->count < PIXELS ? LOOK : left | right;
 }
 
 /* ---- Tasks: some lines by some vectors of channels ---- */
@@ -240,23 +293,22 @@ static void find_rows(const plan *g, line *l)
 		}
 }
 
-static void run_vector(const plan *g, void *const *args, const line *l, size_t channel, tile_fn *fn)
+static void run_channels(const plan *g, void *const *args, const line *l, size_t channel, size_t channel_end,
+			 tile_fn *fn)
 {
 	const conv_params *p = g->p;
 	const conv_window *w = &p->window;
 	const epilogue *e = &p->epilogue;
-	const float *weights = (const float *)args[CONV_WEIGHTS] + channel * (g->taps + 1);
-	const float *in = (const float *)args[CONV_IN] + channel;
-	const float *residual = NULL;
+	const float *in = args[CONV_IN], *residual = NULL;
 	if (e->flags & EPILOGUE_RESIDUAL)
-		residual = (const float *)args[CONV_RESIDUAL] + residual_offset(e, &l->at) + channel;
+		residual = (const float *)args[CONV_RESIDUAL] + residual_offset(e, &l->at);
 	tile t = {
 		.in_pixel = p->in.axis[PIXEL],
 		.rows = l->rows,
 		.row = l->row,
 		.weight = l->weight,
-		.weights = weights + VEC,
-		.bias = load(weights),
+		.packed = args[CONV_WEIGHTS],
+		.packed_vector = (g->taps + 1) * VEC,
 		.kernel = w->kernel[PIXEL],
 		.stride = w->stride[PIXEL],
 		.dilation = w->dilation[PIXEL],
@@ -265,19 +317,16 @@ static void run_vector(const plan *g, void *const *args, const line *l, size_t c
 		.clamp = e->flags & EPILOGUE_CLAMP,
 		.min = e->min,
 		.max = e->max,
-		.partial = g->channels - channel < VEC,
-		.tail = tail_of(size_min(VEC, g->channels - channel)),
 	};
-	const ptrdiff_t reach = (ptrdiff_t)((PIXELS - 1) * t.stride + (t.kernel - 1) * t.dilation) + 1;
 	for (size_t x = 0; x < w->out[PIXEL]; x += PIXELS) {
 		const ptrdiff_t x0 = first_tap(w, PIXEL, x);
 		t.in = in + x0 * t.in_pixel;
 		t.low = -x0;
 		t.high = (ptrdiff_t)w->in[PIXEL] - x0;
 		t.count = size_min(PIXELS, w->out[PIXEL] - x);
-		t.out = l->out + (ptrdiff_t)x * t.out_pixel + channel;
+		t.out = l->out + (ptrdiff_t)x * t.out_pixel;
 		t.residual = residual ? residual + (ptrdiff_t)x * t.residual_pixel : NULL;
-		fn(&t, t.low > 0 || t.high < reach || t.count < PIXELS);
+		fn(&t, channel, channel_end, edge_of(&t));
 	}
 }
 
@@ -320,8 +369,7 @@ static void run_line(const plan *g, void *const *args, size_t index, size_t chan
 	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &l.at);
 	l.out = w->sums ? w->sums - channel : out;
 	l.out_pixel = w->sums ? (ptrdiff_t)w->sums_row : p->out.axis[PIXEL];
-	for (size_t c = channel; c < channel_end; c += VEC)
-		run_vector(g, args, &l, c, fn);
+	run_channels(g, args, &l, channel, channel_end, fn);
 	if (w->sums) {
 		const size_t position[5] = { l.at.n, l.at.z, l.at.y, 0, channel };
 		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, p->window.out[PIXEL],
