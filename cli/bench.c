@@ -6,7 +6,7 @@
 #include "elements.h"
 #include "engine.h"
 #include "inputs.h"
-#include "json.h"
+#include "emit.h"
 #include "random_input.h"
 #include "resident.h"
 #include "statistics.h"
@@ -206,54 +206,54 @@ typedef struct node_time {
 	double ms;
 } node_time;
 
-static void write_nodes(json *j, const node_time *nodes, size_t count)
+static void write_nodes(emitter *j, const node_time *nodes, size_t count)
 {
-	json_array(j, "nodes");
+	emit_array(j, "nodes");
 	for (size_t i = 0; i < count; i++) {
-		json_object(j, NULL);
-		json_string(j, "node", nodes[i].step.node);
-		json_string(j, "op", nodes[i].step.op);
-		json_string(j, "kernel", nodes[i].step.kernel);
-		json_string(j, "output", nodes[i].step.output);
-		json_string(j, "order", nodes[i].step.order);
-		json_real(j, "ms", nodes[i].ms);
-		json_end_object(j);
+		emit_object(j, NULL);
+		emit_string(j, "node", nodes[i].step.node);
+		emit_string(j, "op", nodes[i].step.op);
+		emit_string(j, "kernel", nodes[i].step.kernel);
+		emit_string(j, "output", nodes[i].step.output);
+		emit_string(j, "order", nodes[i].step.order);
+		emit_real(j, "ms", nodes[i].ms);
+		emit_end_object(j);
 	}
-	json_end_array(j);
+	emit_end_array(j);
 }
 
 static bool print_json(const bench *b, const options *o, const node_time *nodes, size_t node_count)
 {
-	json j;
-	if (!json_open(&j, o))
+	emitter j;
+	if (!emit_open(&j, o))
 		return false;
-	json_object(&j, NULL);
-	json_count(&j, "threads", threads_used(o));
-	json_count(&j, "rounds", b->rounds);
-	json_array(&j, "results");
+	emit_object(&j, NULL);
+	emit_count(&j, "threads", threads_used(o));
+	emit_count(&j, "rounds", b->rounds);
+	emit_array(&j, "results");
 	for (size_t i = 0; i < b->count; i++) {
 		const contender *c = &b->contenders[i];
-		json_object(&j, NULL);
-		json_string(&j, "strategy", c->name);
-		json_real(&j, "median_ms", c->time.median);
-		json_real(&j, "min_ms", c->time.least);
-		json_real(&j, "mad_ms", c->time.mad);
-		json_real(&j, "p95_ms", c->time.p95);
-		json_count(&j, "transposes", c->report.transposes);
-		json_count(&j, "bytes", c->report.transpose_bytes);
-		json_real(&j, "ratio", c->ratio.median);
-		json_real(&j, "ratio_low", c->ratio.low);
-		json_real(&j, "ratio_high", c->ratio.high);
-		json_end_object(&j);
+		emit_object(&j, NULL);
+		emit_string(&j, "strategy", c->name);
+		emit_real(&j, "median_ms", c->time.median);
+		emit_real(&j, "min_ms", c->time.least);
+		emit_real(&j, "mad_ms", c->time.mad);
+		emit_real(&j, "p95_ms", c->time.p95);
+		emit_count(&j, "transposes", c->report.transposes);
+		emit_count(&j, "bytes", c->report.transpose_bytes);
+		emit_real(&j, "ratio", c->ratio.median);
+		emit_real(&j, "ratio_low", c->ratio.low);
+		emit_real(&j, "ratio_high", c->ratio.high);
+		emit_end_object(&j);
 	}
-	json_end_array(&j);
-	json_real(&j, "load_ms", b->load_ms);
-	json_real(&j, "first_ms", b->first_ms);
-	json_count(&j, "peak_bytes", b->peak_bytes);
+	emit_end_array(&j);
+	emit_real(&j, "load_ms", b->load_ms);
+	emit_real(&j, "first_ms", b->first_ms);
+	emit_count(&j, "peak_bytes", b->peak_bytes);
 	if (nodes)
 		write_nodes(&j, nodes, node_count);
-	json_end_object(&j);
-	return json_close(&j);
+	emit_end_object(&j);
+	return emit_close(&j);
 }
 
 /* ---- --per-node ---- */
@@ -310,8 +310,8 @@ static void print_nodes(const node_time *nodes, size_t count)
 	double sum = 0;
 	for (size_t i = 0; i < count; i++)
 		sum += nodes[i].ms;
-	printf("\n%9s %7s  %-20s %-14s %-24s %-12s %s\n", "ms", "share", "operator", "kernel", "output", "order",
-	       "node");
+	printf("\n%9s %7s  %-20s %-14s %-24s %-12s %s\n", "ms", "share", "operator", "kernel", "output",
+	       "order", "node");
 	for (size_t i = 0; i < count; i++) {
 		const clast_step_info *s = &nodes[i].step;
 		char text[300];

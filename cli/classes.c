@@ -111,16 +111,16 @@ size_t classes_find(const engine *e, const char *name, clast_tensor *const *outp
 	return SIZE_MAX;
 }
 
-static void print_row(const class_rank *top, size_t k, const labels *l, json *j)
+static void print_row(const class_rank *top, size_t k, const labels *l, emitter *j)
 {
 	for (size_t i = 0; i < k; i++) {
 		const char *label = labels_get(l, top[i].index);
 		if (j) {
-			json_object(j, NULL);
-			json_string(j, "label", *label ? label : NULL);
-			json_count(j, "index", top[i].index);
-			json_real(j, "probability", top[i].probability);
-			json_end_object(j);
+			emit_object(j, NULL);
+			emit_string(j, "label", *label ? label : NULL);
+			emit_count(j, "index", top[i].index);
+			emit_real(j, "probability", top[i].probability);
+			emit_end_object(j);
 		} else {
 			printf("%s%-24s%s %5zu  %.4f\n", colour_out(i ? COLOUR_NONE : COLOUR_BOLD),
 			       *label ? label : "-", colour_out(COLOUR_NONE), top[i].index,
@@ -129,7 +129,7 @@ static void print_row(const class_rank *top, size_t k, const labels *l, json *j)
 	}
 }
 
-clast_status classes_print(const clast_tensor *t, size_t k, const labels *l, json *j, problem *p)
+clast_status classes_print(const clast_tensor *t, size_t k, const labels *l, emitter *j, problem *p)
 {
 	const size_t count = clast_tensor_count(t), rank = clast_tensor_rank(t);
 	const size_t rows = rank > 1 && holds_classes(t) ? (size_t)clast_tensor_dims(t)[0] : 1;
@@ -145,10 +145,10 @@ clast_status classes_print(const clast_tensor *t, size_t k, const labels *l, jso
 		if (rows > 1 && !j)
 			printf("row %zu\n", r);
 		if (j)
-			json_array(j, NULL);
+			emit_array(j, NULL);
 		print_row(top, classes_top(x, classes, k, top), l, j);
 		if (j)
-			json_end_array(j);
+			emit_end_array(j);
 	}
 	free(copy);
 	free(x);

@@ -3,7 +3,7 @@
 #define CLAST_CLI_CLASSES_H
 
 #include "engine.h"
-#include "json.h"
+#include "emit.h"
 
 typedef struct labels {
 	char *text;
@@ -29,7 +29,7 @@ size_t classes_top(const double *x, size_t n, size_t k, class_rank *out);
  * 1 along the others, a batch axis in front excepted. SIZE_MAX if there is none. */
 size_t classes_find(const engine *e, const char *name, clast_tensor *const *outputs);
 /* Prints the top of every row of the output. */
-CLAST_MUST_CHECK clast_status classes_print(const clast_tensor *t, size_t k, const labels *l, json *j,
+CLAST_MUST_CHECK clast_status classes_print(const clast_tensor *t, size_t k, const labels *l, emitter *j,
 					    problem *p);
 
 #endif

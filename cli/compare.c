@@ -64,7 +64,7 @@ static void compare_floating(clast_dtype t, const void *got, const void *expecte
 		const double size = hypot(b, imaginary[1]);
 		if (isfinite(size) && size > c->largest)
 			c->largest = size;
-		note(c, t, got, expected, i, d, d == 0 || d <= tol.atol + tol.rtol * size);
+		note(c, t, got, expected, i, d, d == 0 || (isfinite(d) && d <= tol.atol + tol.rtol * size));
 	}
 }
 

@@ -1,29 +1,29 @@
 /* clast devices: what this build and machine can use. */
 #include <stdio.h>
 
-#include "json.h"
+#include "emit.h"
 #include "options.h"
 #include "report.h"
 #include "resident.h"
 
 static int print_json(const options *o)
 {
-	json j;
-	if (!json_open(&j, o))
+	emitter j;
+	if (!emit_open(&j, o))
 		return EXIT_IO;
-	json_object(&j, NULL);
-	json_string(&j, "version", clast_version());
-	json_array(&j, "devices");
-	json_object(&j, NULL);
-	json_string(&j, "name", "cpu");
-	json_count(&j, "threads", resident_cpus());
-	json_string(&j, "isa", clast_cpu_isa());
-	json_string(&j, "features", clast_cpu_features());
-	json_string(&j, "blas", *clast_blas() ? clast_blas() : NULL);
-	json_end_object(&j);
-	json_end_array(&j);
-	json_end_object(&j);
-	return json_close(&j) ? EXIT_FINE : EXIT_IO;
+	emit_object(&j, NULL);
+	emit_string(&j, "version", clast_version());
+	emit_array(&j, "devices");
+	emit_object(&j, NULL);
+	emit_string(&j, "name", "cpu");
+	emit_count(&j, "threads", resident_cpus());
+	emit_string(&j, "isa", clast_cpu_isa());
+	emit_string(&j, "features", clast_cpu_features());
+	emit_string(&j, "blas", *clast_blas() ? clast_blas() : NULL);
+	emit_end_object(&j);
+	emit_end_array(&j);
+	emit_end_object(&j);
+	return emit_close(&j) ? EXIT_FINE : EXIT_IO;
 }
 
 int command_devices(const options *o)

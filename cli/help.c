@@ -1,46 +1,46 @@
 /* clast help: help texts, manual pages, completions. */
 #include "help_text.h"
 
-#include "json.h"
+#include "emit.h"
 #include "report.h"
 
-static void write_option(json *j, const option_spec *s)
+static void write_option(emitter *j, const option_spec *s)
 {
-	json_object(j, NULL);
-	json_string(j, "name", s->name);
-	json_string(j, "argument", s->argument ? s->argument : s->kind == OPTION_CHOICE ? s->words : NULL);
-	json_boolean(j, "repeatable", s->kind == OPTION_LIST);
-	json_string(j, "help", s->help);
-	json_end_object(j);
+	emit_object(j, NULL);
+	emit_string(j, "name", s->name);
+	emit_string(j, "argument", s->argument ? s->argument : s->kind == OPTION_CHOICE ? s->words : NULL);
+	emit_boolean(j, "repeatable", s->kind == OPTION_LIST);
+	emit_string(j, "help", s->help);
+	emit_end_object(j);
 }
 
-static void write_command(json *j, const command *c)
+static void write_command(emitter *j, const command *c)
 {
-	json_object(j, NULL);
-	json_string(j, "name", c->name);
-	json_string(j, "arguments", c->arguments);
-	json_string(j, "summary", c->summary);
-	json_array(j, "options");
+	emit_object(j, NULL);
+	emit_string(j, "name", c->name);
+	emit_string(j, "arguments", c->arguments);
+	emit_string(j, "summary", c->summary);
+	emit_array(j, "options");
 	for (size_t i = 0; i < option_spec_count; i++)
 		if (option_applies(&option_specs[i], c))
 			write_option(j, &option_specs[i]);
-	json_end_array(j);
-	json_end_object(j);
+	emit_end_array(j);
+	emit_end_object(j);
 }
 
 static int help_json(const options *o, const command *c)
 {
-	json j;
-	if (!json_open(&j, o))
+	emitter j;
+	if (!emit_open(&j, o))
 		return EXIT_IO;
-	json_object(&j, NULL);
-	json_array(&j, "commands");
+	emit_object(&j, NULL);
+	emit_array(&j, "commands");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (!c || c == &commands[i])
 			write_command(&j, &commands[i]);
-	json_end_array(&j);
-	json_end_object(&j);
-	return json_close(&j) ? EXIT_FINE : EXIT_IO;
+	emit_end_array(&j);
+	emit_end_object(&j);
+	return emit_close(&j) ? EXIT_FINE : EXIT_IO;
 }
 
 int command_help(const options *o)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine.h"
-#include "json.h"
+#include "emit.h"
 #include "strategies.h"
 
 typedef struct inspection {
@@ -96,7 +96,8 @@ static void print_summary(const inspection *i)
 
 static void print_steps(const inspection *i)
 {
-	printf("\n%5s  %-28s %-14s %-24s %-12s %s\n", "step", "operator", "kernel", "output", "order", "node");
+	printf("\n%5s  %-28s %-14s %-24s %-12s %s\n", "step", "operator", "kernel", "output", "order",
+	       "node");
 	for (size_t k = 0; k < i->step_count; k++) {
 		const clast_step_info *s = &i->steps[k];
 		char text[300], op[200];
@@ -107,8 +108,8 @@ static void print_steps(const inspection *i)
 			shade = colour_out(COLOUR_YELLOW);
 		else if (!strcmp(s->kernel, "reference"))
 			shade = colour_out(COLOUR_DIM);
-		printf("%s%5zu  %-28s %-14s %-24s %-12s %s%s\n", shade, k, op, s->kernel, text, s->order, s->node,
-		       *shade ? colour_out(COLOUR_NONE) : "");
+		printf("%s%5zu  %-28s %-14s %-24s %-12s %s%s\n", shade, k, op, s->kernel, text, s->order,
+		       s->node, *shade ? colour_out(COLOUR_NONE) : "");
 	}
 }
 
@@ -180,78 +181,78 @@ static void print_ops(const inspection *i)
 
 /* ---- JSON ---- */
 
-static void write_value(json *j, const char *key, const clast_value_info *v)
+static void write_value(emitter *j, const char *key, const clast_value_info *v)
 {
-	json_object(j, key);
-	json_string(j, "name", v->name);
-	json_string(j, "dtype", clast_dtype_name(v->dtype));
+	emit_object(j, key);
+	emit_string(j, "name", v->name);
+	emit_string(j, "dtype", clast_dtype_name(v->dtype));
 	if (v->rank >= 0)
-		json_integers(j, "shape", (size_t)v->rank, v->dims);
+		emit_integers(j, "shape", (size_t)v->rank, v->dims);
 	else
-		json_string(j, "shape", NULL);
-	json_end_object(j);
+		emit_string(j, "shape", NULL);
+	emit_end_object(j);
 }
 
-static void write_values(json *j, const char *key, const clast_value_info *values, size_t count)
+static void write_values(emitter *j, const char *key, const clast_value_info *values, size_t count)
 {
-	json_array(j, key);
+	emit_array(j, key);
 	for (size_t i = 0; i < count; i++)
 		write_value(j, NULL, &values[i]);
-	json_end_array(j);
+	emit_end_array(j);
 }
 
-static void write_steps(json *j, const inspection *i)
+static void write_steps(emitter *j, const inspection *i)
 {
-	json_array(j, "steps");
+	emit_array(j, "steps");
 	for (size_t k = 0; k < i->step_count; k++) {
 		const clast_step_info *s = &i->steps[k];
-		json_object(j, NULL);
-		json_string(j, "node", s->node);
-		json_string(j, "op", s->op);
-		json_string(j, "kernel", s->kernel);
-		json_string(j, "fused", s->fused);
-		json_string(j, "output", s->output);
-		json_string(j, "order", s->order);
-		json_boolean(j, "conversion", s->conversion);
+		emit_object(j, NULL);
+		emit_string(j, "node", s->node);
+		emit_string(j, "op", s->op);
+		emit_string(j, "kernel", s->kernel);
+		emit_string(j, "fused", s->fused);
+		emit_string(j, "output", s->output);
+		emit_string(j, "order", s->order);
+		emit_boolean(j, "conversion", s->conversion);
 		write_value(j, "value", &s->shape);
-		json_end_object(j);
+		emit_end_object(j);
 	}
-	json_end_array(j);
+	emit_end_array(j);
 }
 
 static int write_json(const options *o, const inspection *i)
 {
 	const clast_plan_report *r = &i->report;
-	json j;
-	if (!json_open(&j, o))
+	emitter j;
+	if (!emit_open(&j, o))
 		return EXIT_IO;
-	json_object(&j, NULL);
+	emit_object(&j, NULL);
 	write_values(&j, "inputs", i->e.inputs, i->e.input_count);
 	write_values(&j, "outputs", i->e.outputs, i->e.output_count);
-	json_string(&j, "strategy", engine_strategy(o));
-	json_count(&j, "nodes", r->nodes);
-	json_count(&j, "plan_steps", r->steps);
-	json_count(&j, "reference_steps", r->reference_steps);
-	json_count(&j, "transposes", r->transposes);
-	json_count(&j, "io_transposes", r->io_transposes);
-	json_count(&j, "transpose_bytes", r->transpose_bytes);
-	json_count(&j, "copy_bytes", r->copy_bytes);
-	json_count(&j, "lower_bound_bytes", r->lower_bound_bytes);
-	json_boolean(&j, "optimal", r->optimal);
-	json_object(&j, "strategies");
+	emit_string(&j, "strategy", engine_strategy(o));
+	emit_count(&j, "nodes", r->nodes);
+	emit_count(&j, "plan_steps", r->steps);
+	emit_count(&j, "reference_steps", r->reference_steps);
+	emit_count(&j, "transposes", r->transposes);
+	emit_count(&j, "io_transposes", r->io_transposes);
+	emit_count(&j, "transpose_bytes", r->transpose_bytes);
+	emit_count(&j, "copy_bytes", r->copy_bytes);
+	emit_count(&j, "lower_bound_bytes", r->lower_bound_bytes);
+	emit_boolean(&j, "optimal", r->optimal);
+	emit_object(&j, "strategies");
 	for (size_t k = 0; k < i->plan_count; k++) {
-		json_object(&j, i->plans[k].name);
-		json_count(&j, "transposes", i->reports[k].transposes);
-		json_count(&j, "bytes", i->reports[k].transpose_bytes);
-		json_end_object(&j);
+		emit_object(&j, i->plans[k].name);
+		emit_count(&j, "transposes", i->reports[k].transposes);
+		emit_count(&j, "bytes", i->reports[k].transpose_bytes);
+		emit_end_object(&j);
 	}
-	json_end_object(&j);
-	json_count(&j, "arena_bytes", r->arena_bytes);
-	json_count(&j, "weights_bytes", r->weights_bytes);
+	emit_end_object(&j);
+	emit_count(&j, "arena_bytes", r->arena_bytes);
+	emit_count(&j, "weights_bytes", r->weights_bytes);
 	if (o->layout.count || o->ops_used.count || o->memory.count)
 		write_steps(&j, i);
-	json_end_object(&j);
-	return json_close(&j) ? EXIT_FINE : EXIT_IO;
+	emit_end_object(&j);
+	return emit_close(&j) ? EXIT_FINE : EXIT_IO;
 }
 
 int command_inspect(const options *o)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "emit.h"
 #include "options.h"
 #include "report.h"
 
@@ -30,26 +30,26 @@ static void print_text(const clast_op_info *ops, size_t count)
 
 static bool print_json(const options *o, const clast_op_info *ops, size_t count)
 {
-	json j;
-	if (!json_open(&j, o))
+	emitter j;
+	if (!emit_open(&j, o))
 		return false;
-	json_object(&j, NULL);
-	json_array(&j, "ops");
+	emit_object(&j, NULL);
+	emit_array(&j, "ops");
 	for (size_t i = 0; i < count; i++) {
-		json_object(&j, NULL);
-		json_string(&j, "name", ops[i].name);
-		json_string(&j, "domain", is_onnx(&ops[i]) ? "ai.onnx" : ops[i].domain);
-		json_integer(&j, "since", ops[i].since);
-		json_integer(&j, "latest", ops[i].latest);
-		json_string(&j, "layout_rule", ops[i].layout_rule);
-		json_array(&j, "devices");
-		json_string(&j, NULL, "cpu");
-		json_end_array(&j);
-		json_end_object(&j);
+		emit_object(&j, NULL);
+		emit_string(&j, "name", ops[i].name);
+		emit_string(&j, "domain", is_onnx(&ops[i]) ? "ai.onnx" : ops[i].domain);
+		emit_integer(&j, "since", ops[i].since);
+		emit_integer(&j, "latest", ops[i].latest);
+		emit_string(&j, "layout_rule", ops[i].layout_rule);
+		emit_array(&j, "devices");
+		emit_string(&j, NULL, "cpu");
+		emit_end_array(&j);
+		emit_end_object(&j);
 	}
-	json_end_array(&j);
-	json_end_object(&j);
-	return json_close(&j);
+	emit_end_array(&j);
+	emit_end_object(&j);
+	return emit_close(&j);
 }
 
 int command_ops(const options *o)

@@ -10,7 +10,7 @@
 #include "elements.h"
 #include "engine.h"
 #include "inputs.h"
-#include "json.h"
+#include "emit.h"
 #include "npz.h"
 #include "picture.h"
 #include "trace.h"
@@ -132,7 +132,7 @@ static void print_values(clast_dtype t, const void *elements, size_t count)
 	puts(shown < count ? " ..." : "");
 }
 
-static clast_status print_output(const clast_value_info *v, const clast_tensor *t, json *j, problem *p)
+static clast_status print_output(const clast_value_info *v, const clast_tensor *t, emitter *j, problem *p)
 {
 	const clast_dtype dtype = clast_tensor_dtype(t);
 	const size_t count = clast_tensor_count(t);
@@ -144,15 +144,15 @@ static clast_status print_output(const clast_value_info *v, const clast_tensor *
 	const summary s = summarise(dtype, elements, count);
 	shape_text(clast_tensor_rank(t), clast_tensor_dims(t), shape, sizeof(shape));
 	if (j) {
-		json_object(j, NULL);
-		json_string(j, "name", v->name);
-		json_string(j, "dtype", clast_dtype_name(dtype));
-		json_integers(j, "shape", clast_tensor_rank(t), clast_tensor_dims(t));
-		json_real(j, "min", s.least);
-		json_real(j, "max", s.most);
-		json_real(j, "mean", s.mean);
-		json_count(j, "nan", s.nans);
-		json_end_object(j);
+		emit_object(j, NULL);
+		emit_string(j, "name", v->name);
+		emit_string(j, "dtype", clast_dtype_name(dtype));
+		emit_integers(j, "shape", clast_tensor_rank(t), clast_tensor_dims(t));
+		emit_real(j, "min", s.least);
+		emit_real(j, "max", s.most);
+		emit_real(j, "mean", s.mean);
+		emit_count(j, "nan", s.nans);
+		emit_end_object(j);
 	} else {
 		printf("%s%s%s  %s %s", colour_out(COLOUR_BOLD), v->name, colour_out(COLOUR_NONE),
 		       clast_dtype_name(dtype), shape);
@@ -166,7 +166,7 @@ static clast_status print_output(const clast_value_info *v, const clast_tensor *
 	return CLAST_OK;
 }
 
-static clast_status print_top(const engine *e, const options *o, clast_tensor *const *outputs, json *j,
+static clast_status print_top(const engine *e, const options *o, clast_tensor *const *outputs, emitter *j,
 			      problem *p)
 {
 	labels l;
@@ -182,10 +182,10 @@ static clast_status print_top(const engine *e, const options *o, clast_tensor *c
 	if (s)
 		return s;
 	if (j)
-		json_array(j, "top");
+		emit_array(j, "top");
 	s = classes_print(outputs[index], o->top.number, &l, j, p);
 	if (j)
-		json_end_array(j);
+		emit_end_array(j);
 	labels_free(&l);
 	return s;
 }
@@ -193,26 +193,26 @@ static clast_status print_top(const engine *e, const options *o, clast_tensor *c
 static clast_status print_results(const engine *e, const options *o, clast_tensor *const *outputs,
 				  double load_ms, double run_ms, problem *p)
 {
-	json writer, *j = NULL;
+	emitter writer, *j = NULL;
 	clast_status s = CLAST_OK;
 	if (o->json.count) {
-		if (!json_open(&writer, o))
+		if (!emit_open(&writer, o))
 			return problem_set(p, CLAST_ERROR_IO, o->json.text, "cannot be written");
 		j = &writer;
-		json_object(j, NULL);
-		json_array(j, "outputs");
+		emit_object(j, NULL);
+		emit_array(j, "outputs");
 	}
 	for (size_t i = 0; !s && i < e->output_count && (j || !o->top.count); i++)
 		s = print_output(&e->outputs[i], outputs[i], j, p);
 	if (j)
-		json_end_array(j);
+		emit_end_array(j);
 	if (!s)
 		s = print_top(e, o, outputs, j, p);
 	if (j) {
-		json_real(j, "load_ms", load_ms);
-		json_real(j, "run_ms", run_ms);
-		json_end_object(j);
-		if (!json_close(j) && !s)
+		emit_real(j, "load_ms", load_ms);
+		emit_real(j, "run_ms", run_ms);
+		emit_end_object(j);
+		if (!emit_close(j) && !s)
 			s = problem_set(p, CLAST_ERROR_IO, o->json.text, "cannot be written");
 	}
 	return s;

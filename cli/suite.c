@@ -267,24 +267,24 @@ static bool run_cases(const options *o, suite *s)
 
 static bool write_json(const options *o, const suite *s, const size_t totals[3])
 {
-	json j;
-	if (!json_open(&j, o))
+	emitter j;
+	if (!emit_open(&j, o))
 		return false;
-	json_object(&j, NULL);
-	json_count(&j, "passed", totals[CASE_PASSED]);
-	json_count(&j, "failed", totals[CASE_FAILED]);
-	json_count(&j, "skipped", totals[CASE_SKIPPED]);
-	json_array(&j, "cases");
+	emit_object(&j, NULL);
+	emit_count(&j, "passed", totals[CASE_PASSED]);
+	emit_count(&j, "failed", totals[CASE_FAILED]);
+	emit_count(&j, "skipped", totals[CASE_SKIPPED]);
+	emit_array(&j, "cases");
 	for (size_t i = 0; i < s->count; i++) {
 		if (!s->cases[i].done)
 			continue;
-		json_object(&j, NULL);
+		emit_object(&j, NULL);
 		verify_json(&j, s->cases[i].name, &s->cases[i].result);
-		json_end_object(&j);
+		emit_end_object(&j);
 	}
-	json_end_array(&j);
-	json_end_object(&j);
-	return json_close(&j);
+	emit_end_array(&j);
+	emit_end_object(&j);
+	return emit_close(&j);
 }
 
 static int report_suite(const options *o, const suite *s)

@@ -18,13 +18,13 @@ const char *case_status_colour(case_status s)
 	return colour_out(s == CASE_PASSED ? COLOUR_GREEN : s == CASE_SKIPPED ? COLOUR_YELLOW : COLOUR_RED);
 }
 
-void verify_json(json *j, const char *name, const case_result *r)
+void verify_json(emitter *j, const char *name, const case_result *r)
 {
-	json_string(j, "name", name);
-	json_string(j, "status", case_status_name(r->status));
-	json_string(j, "reason", r->reason);
-	json_real(j, "max_abs", r->max_abs);
-	json_real(j, "seconds", r->seconds);
+	emit_string(j, "name", name);
+	emit_string(j, "status", case_status_name(r->status));
+	emit_string(j, "reason", r->reason);
+	emit_real(j, "max_abs", r->max_abs);
+	emit_real(j, "seconds", r->seconds);
 }
 
 clast_status verify_tolerance(const options *o, const char *folder, tolerance *t, problem *p)
@@ -126,7 +126,7 @@ void verify_case(const options *o, const char *model, const char *folder, size_t
 /* ---- verify MODEL --ref ---- */
 
 typedef struct printer {
-	json *j; /* NULL: text */
+	emitter *j; /* NULL: text */
 	const char *set;
 } printer;
 
@@ -137,15 +137,15 @@ static void print_output(void *context, const clast_value_info *output, const cl
 	char shape[100];
 	shape_text(clast_tensor_rank(got), clast_tensor_dims(got), shape, sizeof(shape));
 	if (out->j) {
-		json_object(out->j, NULL);
-		json_string(out->j, "name", output->name);
-		json_integers(out->j, "shape", clast_tensor_rank(got), clast_tensor_dims(got));
-		json_boolean(out->j, "agrees", c->agrees);
-		json_real(out->j, "max_abs", c->max_abs);
-		json_real(out->j, "mean_abs", c->mean_abs);
-		json_real(out->j, "largest", c->largest);
-		json_count(out->j, "mismatches", c->mismatches);
-		json_end_object(out->j);
+		emit_object(out->j, NULL);
+		emit_string(out->j, "name", output->name);
+		emit_integers(out->j, "shape", clast_tensor_rank(got), clast_tensor_dims(got));
+		emit_boolean(out->j, "agrees", c->agrees);
+		emit_real(out->j, "max_abs", c->max_abs);
+		emit_real(out->j, "mean_abs", c->mean_abs);
+		emit_real(out->j, "largest", c->largest);
+		emit_count(out->j, "mismatches", c->mismatches);
+		emit_end_object(out->j);
 		return;
 	}
 	printf("%-18s %-24s %-16s max error %-9.3g mean %-9.3g largest %-9.3g %s%s%s\n", out->set,
@@ -156,7 +156,7 @@ static void print_output(void *context, const clast_value_info *output, const cl
 
 /* One data set with its outputs. A failure to run counts as a failed case, a failure to read ends the
  * command. */
-static clast_status verify_one(const options *o, const engine *e, const char *path, tolerance t, json *j,
+static clast_status verify_one(const options *o, const engine *e, const char *path, tolerance t, emitter *j,
 			       case_result *r, problem *p)
 {
 	dataset d;
@@ -165,16 +165,16 @@ static clast_status verify_one(const options *o, const engine *e, const char *pa
 		return s;
 	printer out = { o->json.count ? j : NULL, d.name };
 	if (out.j) {
-		json_object(j, NULL);
-		json_array(j, "outputs");
+		emit_object(j, NULL);
+		emit_array(j, "outputs");
 	}
 	s = verify_dataset(e, &d, t, print_output, &out, r, p);
 	if (s)
 		note_problem(r, s, p);
 	if (out.j) {
-		json_end_array(j);
+		emit_end_array(j);
 		verify_json(j, d.name, r);
-		json_end_object(j);
+		emit_end_object(j);
 	} else if (r->status != CASE_PASSED) {
 		printf("%-18s %s%s%s: %s\n", d.name, case_status_colour(r->status),
 		       case_status_name(r->status), colour_out(COLOUR_NONE), r->reason);
@@ -184,7 +184,7 @@ static clast_status verify_one(const options *o, const engine *e, const char *pa
 }
 
 static clast_status verify_sets(const options *o, const engine *e, char *const *sets, size_t count,
-				tolerance t, json *j, size_t totals[3], problem *p)
+				tolerance t, emitter *j, size_t totals[3], problem *p)
 {
 	clast_status s = CLAST_OK;
 	for (size_t i = 0; !s && i < count; i++) {
@@ -212,7 +212,7 @@ static int verify_reference(const options *o)
 	engine e = { 0 };
 	problem p = { 0 };
 	tolerance t;
-	json j;
+	emitter j;
 	char **sets = NULL;
 	size_t count = 0, totals[3] = { 0 };
 	int code = EXIT_IO;
@@ -222,21 +222,21 @@ static int verify_reference(const options *o)
 	if (!s)
 		s = find_tolerance(o, o->ref.text, sets, &t, &p);
 	if (!s && o->json.count) {
-		if (!json_open(&j, o))
+		if (!emit_open(&j, o))
 			goto done;
-		json_object(&j, NULL);
-		json_array(&j, "cases");
+		emit_object(&j, NULL);
+		emit_array(&j, "cases");
 	}
 	const bool open = !s && o->json.count;
 	if (!s)
 		s = verify_sets(o, &e, sets, count, t, &j, totals, &p);
 	if (open) {
-		json_end_array(&j);
-		json_count(&j, "passed", totals[CASE_PASSED]);
-		json_count(&j, "failed", totals[CASE_FAILED]);
-		json_count(&j, "skipped", totals[CASE_SKIPPED]);
-		json_end_object(&j);
-		if (!json_close(&j))
+		emit_end_array(&j);
+		emit_count(&j, "passed", totals[CASE_PASSED]);
+		emit_count(&j, "failed", totals[CASE_FAILED]);
+		emit_count(&j, "skipped", totals[CASE_SKIPPED]);
+		emit_end_object(&j);
+		if (!emit_close(&j))
 			goto done;
 	} else if (!s) {
 		printf("%zu passed, %zu failed, %zu skipped\n", totals[CASE_PASSED], totals[CASE_FAILED],

@@ -5,7 +5,7 @@
 #include "compare.h"
 #include "dataset.h"
 #include "engine.h"
-#include "json.h"
+#include "emit.h"
 
 typedef enum case_status { CASE_FAILED, CASE_PASSED, CASE_SKIPPED } case_status;
 
@@ -35,6 +35,6 @@ void verify_case(const options *o, const char *model, const char *folder, size_t
 int verify_suite(const options *o);
 
 /* Members of a case in JSON. */
-void verify_json(json *j, const char *name, const case_result *r);
+void verify_json(emitter *j, const char *name, const case_result *r);
 
 #endif

@@ -1,4 +1,4 @@
-#include "json.h"
+#include "emit.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,9 +10,9 @@
 #include "report.h"
 #include "utf8.h"
 
-bool json_open(json *j, const options *o)
+bool emit_open(emitter *j, const options *o)
 {
-	*j = (json){ .file = stdout, .first = true };
+	*j = (emitter){ .file = stdout, .first = true };
 	if (!o->json.text || !strcmp(o->json.text, "-"))
 		return true;
 	j->path = o->json.text;
@@ -22,7 +22,7 @@ bool json_open(json *j, const options *o)
 	return j->file != NULL;
 }
 
-bool json_close(json *j)
+bool emit_close(emitter *j)
 {
 	fputc('\n', j->file);
 	if (!j->path)
@@ -34,7 +34,7 @@ bool json_close(json *j)
 	return false;
 }
 
-static void write_string(json *j, const char *s, size_t length)
+static void write_string(emitter *j, const char *s, size_t length)
 {
 	fputc('"', j->file);
 	for (size_t i = 0; i < length;) {
@@ -55,7 +55,7 @@ static void write_string(json *j, const char *s, size_t length)
 }
 
 /* What stands in front of a value: comma, line, key. */
-static void lead(json *j, const char *key)
+static void lead(emitter *j, const char *key)
 {
 	if (!j->first)
 		fputc(',', j->file);
@@ -70,7 +70,7 @@ static void lead(json *j, const char *key)
 	}
 }
 
-static void begin(json *j, const char *key, char bracket)
+static void begin(emitter *j, const char *key, char bracket)
 {
 	lead(j, key);
 	fputc(bracket, j->file);
@@ -78,7 +78,7 @@ static void begin(json *j, const char *key, char bracket)
 	j->first = true;
 }
 
-static void end(json *j, char bracket)
+static void end(emitter *j, char bracket)
 {
 	j->depth--;
 	if (!j->first && !j->compact)
@@ -87,43 +87,43 @@ static void end(json *j, char bracket)
 	j->first = false;
 }
 
-void json_object(json *j, const char *key)
+void emit_object(emitter *j, const char *key)
 {
 	begin(j, key, '{');
 }
 
-void json_array(json *j, const char *key)
+void emit_array(emitter *j, const char *key)
 {
 	begin(j, key, '[');
 }
 
-void json_end_object(json *j)
+void emit_end_object(emitter *j)
 {
 	end(j, '}');
 }
 
-void json_end_array(json *j)
+void emit_end_array(emitter *j)
 {
 	end(j, ']');
 }
 
-void json_string_n(json *j, const char *key, const char *value, size_t length)
+void emit_string_n(emitter *j, const char *key, const char *value, size_t length)
 {
 	lead(j, key);
 	write_string(j, value, length);
 }
 
-void json_string(json *j, const char *key, const char *value)
+void emit_string(emitter *j, const char *key, const char *value)
 {
 	if (value) {
-		json_string_n(j, key, value, strlen(value));
+		emit_string_n(j, key, value, strlen(value));
 	} else {
 		lead(j, key);
 		fputs("null", j->file);
 	}
 }
 
-void json_real(json *j, const char *key, double value)
+void emit_real(emitter *j, const char *key, double value)
 {
 	char text[40];
 	lead(j, key);
@@ -135,31 +135,31 @@ void json_real(json *j, const char *key, double value)
 	fputs(isfinite(value) ? text : "null", j->file);
 }
 
-void json_count(json *j, const char *key, uint64_t value)
+void emit_count(emitter *j, const char *key, uint64_t value)
 {
 	lead(j, key);
 	fprintf(j->file, "%" PRIu64, value);
 }
 
-void json_integer(json *j, const char *key, int64_t value)
+void emit_integer(emitter *j, const char *key, int64_t value)
 {
 	lead(j, key);
 	fprintf(j->file, "%" PRId64, value);
 }
 
-void json_boolean(json *j, const char *key, bool value)
+void emit_boolean(emitter *j, const char *key, bool value)
 {
 	lead(j, key);
 	fputs(value ? "true" : "false", j->file);
 }
 
-void json_integers(json *j, const char *key, size_t count, const int64_t *values)
+void emit_integers(emitter *j, const char *key, size_t count, const int64_t *values)
 {
 	const bool compact = j->compact;
-	json_array(j, key);
+	emit_array(j, key);
 	j->compact = true;
 	for (size_t i = 0; i < count; i++)
-		json_integer(j, NULL, values[i]);
-	json_end_array(j);
+		emit_integer(j, NULL, values[i]);
+	emit_end_array(j);
 	j->compact = compact;
 }
