@@ -150,7 +150,7 @@ def _calibrate(graph, weights, rng):
             change(values, node.input[3], mean + 0.3 * var.sqrt() * torch.from_numpy(rng.normal(size=len(mean))))
             change(values, node.input[4], var * torch.from_numpy(rng.uniform(0.6, 1.6, len(var))))
         elif node is last:
-            scale = 2.0 / values[node.input[0]].std()
+            scale = 1.0 / values[node.input[0]].std()
             for name in node.input[1:]:
                 root = name if name in weights else views[name]
                 change(values, root, torch.from_numpy(weights[root]).double() * scale)

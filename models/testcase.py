@@ -37,7 +37,8 @@ def default_tolerance(data_sets):
 
 def _write_tensors(folder, kind, names, tensors):
     for index, name in enumerate(names):
-        proto = numpy_helper.from_array(np.ascontiguousarray(tensors[name]), name)
+        # Not ascontiguousarray, which makes a scalar an array of one element.
+        proto = numpy_helper.from_array(np.array(tensors[name], order="C"), name)
         with open(os.path.join(folder, f"{kind}_{index}.pb"), "wb") as file:
             file.write(proto.SerializeToString())
 

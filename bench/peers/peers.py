@@ -72,7 +72,7 @@ for index, value in enumerate(inputs):
         tensor = value.type.tensor_type
         shape = [d.dim_value or 1 for d in tensor.shape.dim]
         x = rng.normal(size=shape).astype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    np.save(os.path.join(out, f"input_{index}.npy"), np.ascontiguousarray(x))
+    np.save(os.path.join(out, f"input_{index}.npy"), np.array(x, order="C"))
     shapes[value.name] = list(x.shape)
 for index, value in enumerate(model.graph.output):
     if data:
@@ -304,7 +304,7 @@ def measure(model, threads, args):
                     result = running[engine].round(args.slice, expected[engine])
                     rows[engine]["rounds"].append(result)
                     expected[engine] = result[1]
-                except (Unable, subprocess.TimeoutExpired) as error:
+                except (Unable, subprocess.TimeoutExpired, OSError) as error:
                     rows[engine] = {"failed": str(error)}
                     del expected[engine]
     finally:
