@@ -24,18 +24,34 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	return s;
 }
 
+/* One row of the last axis. Offsets of the row in index and y; base in x of the other axes but the indexed one. */
+static clast_status copy_row(call *c, int axis, const walk *x, const walk *index, const walk *y)
+{
+	const int last = c->in[0]->rank - 1;
+	const int64_t extent = c->in[0]->dims[axis], n = c->in[1]->dims[last];
+	int64_t base = 0;
+	for (int a = 0; a < last; a++)
+		base += a == axis ? 0 : x->table[a][index->index[a]];
+	for (int64_t k = 0; k < n; k++) {
+		int64_t i = load_int_inline(c->in[1], index->outer[last] + index->table[last][k]);
+		if (i < -extent || i >= extent)
+			return wrap_index(c, "indices", i, extent, &i);
+		i += i < 0 ? extent : 0;
+		const int64_t from = base + x->table[axis][i] + (axis == last ? 0 : x->table[last][k]);
+		copy_element(c->out[0], y->outer[last] + y->table[last][k], c->in[0], from);
+	}
+	return CLAST_OK;
+}
+
 static clast_status copy_elements(call *c, int axis, walk *x, walk *index, walk *y)
 {
-	const int64_t n = view_count(c->out[0]);
-	for (int64_t k = 0; k < n; k++, walk_next(index), walk_next(y)) {
-		int64_t i, from = 0;
-		const clast_status s =
-			wrap_index(c, "indices", load_int(c->in[1], walk_offset(index)), c->in[0]->dims[axis], &i);
+	const int64_t n = c->in[1]->dims[c->in[1]->rank - 1], rows = n ? view_count(c->in[1]) / n : 0;
+	for (int64_t r = 0; r < rows; r++) {
+		const clast_status s = copy_row(c, axis, x, index, y);
 		if (s)
 			return s;
-		for (int a = 0; a < c->in[0]->rank; a++)
-			from += x->table[a][a == axis ? i : index->index[a]];
-		copy_element(c->out[0], walk_offset(y), c->in[0], from);
+		walk_next_row(index);
+		walk_next_row(y);
 	}
 	return CLAST_OK;
 }

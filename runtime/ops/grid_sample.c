@@ -117,14 +117,37 @@ static void filter_at(const attrs *at, const walk *x, int axis, double n, filter
 	}
 }
 
-static double sample(const tensor_view *x, const filter *f, int n, int64_t base)
+/* The product of the filters: every pixel with its weight. */
+typedef struct tap {
+	int64_t offset;
+	double weight;
+} tap;
+
+static size_t multiply(const filter *f, int n, tap *taps)
+{
+	size_t count = 1;
+	taps[0] = (tap){ 0, 1 };
+	for (int a = 0; a < n; a++) {
+		/* From the end, so that those not yet multiplied stay. */
+		size_t kept = 0;
+		tap *from = taps + count * (size_t)(f[a].taps - 1);
+		memmove(from, taps, count * sizeof *taps);
+		for (size_t i = 0; i < count; i++) {
+			const tap t = from[i];
+			for (int k = 0; k < f[a].taps; k++)
+				if (f[a].offset[k] != NONE && f[a].weight[k] != 0)
+					taps[kept++] = (tap){ t.offset + f[a].offset[k], t.weight * f[a].weight[k] };
+		}
+		count = kept;
+	}
+	return count;
+}
+
+static double sample(const tensor_view *x, size_t n, const tap *taps, int64_t base)
 {
 	double sum = 0;
-	if (!n)
-		return load_real(x, base);
-	for (int k = 0; k < f->taps; k++)
-		if (f->offset[k] != NONE && f->weight[k] != 0)
-			sum += f->weight[k] * sample(x, f + 1, n - 1, base + f->offset[k]);
+	for (size_t i = 0; i < n; i++)
+		sum += taps[i].weight * load_real_inline(x, base + taps[i].offset);
 	return sum;
 }
 
@@ -151,7 +174,7 @@ static void put_sample(const tensor_view *y, int64_t to, double v)
 }
 
 /* All channels at one place of the grid. */
-static void sample_place(call *c, const walk *x, const iter *it)
+static void sample_place(call *c, const walk *x, const iter *it, tap *taps)
 {
 	const attrs *at = c->attrs;
 	const tensor_view *grid = c->in[1], *y = c->out[0];
@@ -164,27 +187,41 @@ static void sample_place(call *c, const walk *x, const iter *it)
 	}
 	for (int a = 0; a < n; a++)
 		filter_at(at, x, a + 2, load_real(grid, from + axis_offset(grid, n + 1, n - 1 - a)), &f[a]);
+	const size_t count = at->mode == NEAREST ? 0 : multiply(f, n, taps);
 	for (int64_t k = 0; k < y->dims[1]; k++) {
 		const int64_t base = x->table[0][it->index[0]] + x->table[1][k], at_y = to + axis_offset(y, 1, k);
 		if (at->mode == NEAREST)
 			pick(y, at_y, x->v, f, n, base);
 		else
-			put_sample(y, at_y, sample(x->v, f, n, base));
+			put_sample(y, at_y, sample(x->v, count, taps, base));
 	}
+}
+
+static clast_status sample_all(call *c, const walk *x, tap *taps)
+{
+	for (iter it = iter_dims(c->in[1]->rank - 1, c->in[1]->dims); iter_next(&it);) {
+		sample_place(c, x, &it, taps);
+		if (!it.index[it.rank - 1] && !call_proceed(c))
+			return CLAST_ERROR_CANCELLED;
+	}
+	return CLAST_OK;
 }
 
 static clast_status reference(call *c)
 {
 	walk x;
-	if (!walk_start(&x, c->memory, c->in[0]))
-		return fail_memory(c->diag, 0);
-	clast_status s = CLAST_OK;
-	for (iter it = iter_dims(c->in[1]->rank - 1, c->in[1]->dims); !s && iter_next(&it);) {
-		sample_place(c, &x, &it);
-		if (!it.index[it.rank - 1] && !call_proceed(c))
-			s = CLAST_ERROR_CANCELLED;
+	size_t room = 1;
+	for (int a = 2; a < c->in[0]->rank; a++)
+		room *= ((const attrs *)c->attrs)->mode == CUBIC ? 4 : 2;
+	tap *taps = mem_array(c->memory, room, sizeof *taps);
+	clast_status s = CLAST_ERROR_MEMORY;
+	if (taps && walk_start(&x, c->memory, c->in[0])) {
+		s = sample_all(c, &x, taps);
+		walk_end(&x, c->memory);
+	} else {
+		fail_memory(c->diag, room * sizeof *taps);
 	}
-	walk_end(&x, c->memory);
+	mem_free(c->memory, taps, taps ? room * sizeof *taps : 0);
 	return s;
 }
 

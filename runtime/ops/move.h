@@ -57,14 +57,37 @@ static inline int64_t walk_offset(const walk *w)
 	const int last = w->v->rank - 1;
 	return last < 0 ? 0 : w->outer[last] + w->table[last][w->index[last]];
 }
-/* To the next element; past the last one it starts again. */
-static inline void walk_next(walk *w)
+static inline void walk_carry(walk *w, int axis)
 {
-	int a = w->v->rank - 1;
+	int a = axis;
 	while (a >= 0 && ++w->index[a] == w->v->dims[a])
 		w->index[a--] = 0;
 	for (a = a < 0 ? 0 : a; a + 1 < w->v->rank; a++)
 		w->outer[a + 1] = w->outer[a] + w->table[a][w->index[a]];
+}
+/* To the next element, or to the first one of the next row of the last axis when at the first of one. Past the end they start
+ * again. */
+static inline void walk_next(walk *w)
+{
+	const int last = w->v->rank - 1;
+	if (last >= 0 && w->index[last] + 1 < w->v->dims[last])
+		w->index[last]++;
+	else
+		walk_carry(w, last);
+}
+static inline void walk_next_row(walk *w)
+{
+	walk_carry(w, w->v->rank - 2);
+}
+
+/* load_real and load_int with the usual dtypes inline, for loops that gather single elements. */
+static inline double load_real_inline(const tensor_view *v, int64_t offset)
+{
+	return v->dtype == CLAST_FLOAT32 ? ((const float *)v->data)[offset] : load_real(v, offset);
+}
+static inline int64_t load_int_inline(const tensor_view *v, int64_t offset)
+{
+	return v->dtype == CLAST_INT64 ? ((const int64_t *)v->data)[offset] : load_int(v, offset);
 }
 
 /* The view without an axis, at one index of it. */

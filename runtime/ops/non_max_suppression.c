@@ -56,6 +56,12 @@ typedef struct box {
 	double x1, y1, x2, y2, area;
 } box;
 
+/* Boxes taken, in blocks of a fixed size that the compiler turns into vector code; the rest of the last block has no area. */
+#define BLOCK 8
+typedef struct box_block {
+	double x1[BLOCK], y1[BLOCK], x2[BLOCK], y2[BLOCK], area[BLOCK];
+} box_block;
+
 typedef struct candidate {
 	double score;
 	int64_t index;
@@ -70,7 +76,8 @@ typedef struct nms {
 	int64_t batches, classes, n, limit;
 	double iou, threshold;
 	box *boxes;             /* of one batch */
-	candidate *candidates;  /* of one class; those taken move to the front */
+	candidate *candidates;  /* of one class */
+	box_block *taken;       /* of one class */
 	selection *selected;
 	size_t selected_count, selected_capacity;
 } nms;
@@ -99,13 +106,39 @@ static void read_boxes(nms *s, int64_t batch)
 	}
 }
 
-static bool overlaps(const box *a, const box *b, double limit)
+static double least(double a, double b)
 {
-	const double w = fmin(a->x2, b->x2) - fmax(a->x1, b->x1), h = fmin(a->y2, b->y2) - fmax(a->y1, b->y1);
-	if (!(w > 0 && h > 0 && a->area > 0 && b->area > 0))
-		return false;
-	const double common = w * h;
-	return common > limit * (a->area + b->area - common);
+	return a < b ? a : b;
+}
+
+static double most(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* Whether b overlaps a box of the block by more than limit. Without area nothing overlaps. */
+static bool overlaps(const box_block *t, const box *b, double limit)
+{
+	int hits = 0;
+	for (int i = 0; i < BLOCK; i++) {
+		const double w = least(t->x2[i], b->x2) - most(t->x1[i], b->x1), h = least(t->y2[i], b->y2) - most(t->y1[i], b->y1);
+		const double common = w * h;
+		hits += (w > 0) & (h > 0) & (t->area[i] > 0) & (common > limit * (t->area[i] + b->area - common));
+	}
+	return hits != 0;
+}
+
+static void take(nms *s, int64_t n, const box *b)
+{
+	box_block *t = &s->taken[n / BLOCK];
+	const int64_t i = n % BLOCK;
+	if (!i)
+		memset(t, 0, sizeof *t);
+	t->x1[i] = b->x1;
+	t->y1[i] = b->y1;
+	t->x2[i] = b->x2;
+	t->y2[i] = b->y2;
+	t->area[i] = b->area;
 }
 
 /* A score that is no number is never above a threshold and never best. */
@@ -130,14 +163,14 @@ static clast_status select_class(nms *s, int64_t batch, int64_t class)
 	for (int64_t i = 0; i < n && taken < s->limit; i++) {
 		const box *b = &s->boxes[s->candidates[i].index];
 		bool keep = true;
-		for (int64_t j = 0; j < taken && keep; j++)
-			keep = !overlaps(&s->boxes[s->candidates[j].index], b, s->iou);
+		for (int64_t j = 0; j * BLOCK < taken && keep && b->area > 0; j++)
+			keep = !overlaps(&s->taken[j], b, s->iou);
 		if (!keep)
 			continue;
 		if (!grow(s->c->memory, &s->selected, &s->selected_capacity, s->selected_count + 1, sizeof *s->selected))
 			return fail_memory(s->c->diag, 0);
 		s->selected[s->selected_count++] = (selection){ batch, class, s->candidates[i].index };
-		s->candidates[taken++] = s->candidates[i];
+		take(s, taken++, b);
 	}
 	return call_proceed(s->c) ? CLAST_OK : CLAST_ERROR_CANCELLED;
 }
@@ -174,7 +207,9 @@ static clast_status reference(call *c)
 		return fail(c->diag, CLAST_ERROR_DATA, "iou_threshold: expected a number in [0, 1], found %g", s.iou);
 	s.boxes = mem_array(c->memory, (size_t)s.n, sizeof *s.boxes);
 	s.candidates = mem_array(c->memory, (size_t)s.n, sizeof *s.candidates);
-	clast_status status = s.boxes && s.candidates ? CLAST_OK : fail_memory(c->diag, (size_t)s.n * sizeof *s.boxes);
+	const size_t blocks = (size_t)(s.limit + BLOCK - 1) / BLOCK;
+	s.taken = mem_array(c->memory, blocks, sizeof *s.taken);
+	clast_status status = s.boxes && s.candidates && s.taken ? CLAST_OK : fail_memory(c->diag, (size_t)s.n * sizeof *s.boxes);
 	for (int64_t b = 0; b < s.batches && s.limit && !status; b++) {
 		read_boxes(&s, b);
 		for (int64_t k = 0; k < s.classes && !status; k++)
@@ -183,6 +218,7 @@ static clast_status reference(call *c)
 	status = status ? status : write_selected(&s);
 	mem_free(c->memory, s.boxes, s.boxes ? (size_t)s.n * sizeof *s.boxes : 0);
 	mem_free(c->memory, s.candidates, s.candidates ? (size_t)s.n * sizeof *s.candidates : 0);
+	mem_free(c->memory, s.taken, s.taken ? blocks * sizeof *s.taken : 0);
 	mem_free(c->memory, s.selected, s.selected_capacity * sizeof *s.selected);
 	return status;
 }

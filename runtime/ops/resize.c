@@ -304,19 +304,40 @@ static clast_status pick_nearest(call *c, const resize_attrs *at, const resize_a
 	return move_run(&m);
 }
 
+static double weighted(const resize_table *t, int64_t o, const double *x)
+{
+	const int64_t *index = t->index + o * t->taps;
+	const double *weight = t->weight + o * t->taps;
+	double sum = 0;
+	for (int64_t k = 0; k < t->taps; k++)
+		sum += weight[k] * x[index[k]];
+	return sum;
+}
+
+static void weighted_rows(const resize_table *t, int64_t o, int64_t inner, const double *x, double *y)
+{
+	const int64_t *index = t->index + o * t->taps;
+	const double *weight = t->weight + o * t->taps;
+	for (int64_t j = 0; j < inner; j++)
+		y[j] = weight[0] * x[index[0] * inner + j];
+	for (int64_t k = 1; k < t->taps; k++)
+		for (int64_t j = 0; j < inner; j++)
+			y[j] += weight[k] * x[index[k] * inner + j];
+}
+
 /* y[outer, o, inner] from x[outer, i, inner]. */
 static void interpolate(const resize_table *t, double extrapolation, int64_t outer, int64_t extent, int64_t inner,
                         const double *x, double *y)
 {
 	for (int64_t b = 0; b < outer; b++, x += extent * inner)
 		for (int64_t o = 0; o < t->n; o++, y += inner) {
-			const int64_t *index = t->index + o * t->taps;
-			const double *weight = t->weight + o * t->taps;
-			for (int64_t j = 0; j < inner; j++)
-				y[j] = index[0] < 0 ? extrapolation : 0;
-			for (int64_t k = 0; k < t->taps && index[0] >= 0; k++)
+			if (t->index[o * t->taps] < 0)
 				for (int64_t j = 0; j < inner; j++)
-					y[j] += weight[k] * x[index[k] * inner + j];
+					y[j] = extrapolation;
+			else if (inner == 1)
+				*y = weighted(t, o, x);
+			else
+				weighted_rows(t, o, inner, x, y);
 		}
 }
 
@@ -364,7 +385,7 @@ static clast_status load_stage(call *c, stage *s)
 	if (!s->v || !walk_start(&w, c->memory, x))
 		return fail_memory(c->diag, s->count * sizeof *s->v);
 	for (size_t i = 0; i < s->count; i++, walk_next(&w))
-		s->v[i] = load_real(x, walk_offset(&w));
+		s->v[i] = load_real_inline(x, walk_offset(&w));
 	walk_end(&w, c->memory);
 	return CLAST_OK;
 }

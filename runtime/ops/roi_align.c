@@ -115,10 +115,10 @@ static void neighbours(const walk *x, int64_t base, const sample *v, const sampl
 		return;
 	const int64_t top = base + x->table[2][v->low], bottom = base + x->table[2][v->high];
 	const int64_t left = x->table[3][h->low], right = x->table[3][h->high];
-	out[0] = (1 - v->w) * (1 - h->w) * load_real(x->v, top + left);
-	out[1] = (1 - v->w) * h->w * load_real(x->v, top + right);
-	out[2] = v->w * (1 - h->w) * load_real(x->v, bottom + left);
-	out[3] = v->w * h->w * load_real(x->v, bottom + right);
+	out[0] = (1 - v->w) * (1 - h->w) * load_real_inline(x->v, top + left);
+	out[1] = (1 - v->w) * h->w * load_real_inline(x->v, top + right);
+	out[2] = v->w * (1 - h->w) * load_real_inline(x->v, bottom + left);
+	out[3] = v->w * h->w * load_real_inline(x->v, bottom + right);
 }
 
 static double pool_bin(int mode, const walk *x, int64_t base, const grid *rows, const grid *columns, int64_t row, int64_t column)
@@ -133,9 +133,8 @@ static double pool_bin(int mode, const walk *x, int64_t base, const grid *rows, 
 				result += p[0] + p[1] + p[2] + p[3];
 				continue;
 			}
-			const double largest = fmax(fmax(p[0], p[1]), fmax(p[2], p[3]));
-			result = first ? largest : fmax(result, largest);
-			first = false;
+			for (int k = 0; k < 4; k++, first = false)
+				result = first || p[k] > result ? p[k] : result;
 		}
 	const int64_t count = rows->per_bin * columns->per_bin;
 	return mode == AVG && count ? result / (double)count : result;
