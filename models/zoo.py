@@ -48,6 +48,13 @@ def detection(kind, *args):
     return recipe
 
 
+def converter(kind):
+    def recipe(folder):
+        import converter_zoo
+        getattr(converter_zoo, kind)()(folder)
+    return recipe
+
+
 def package(kind, *args, **options):
     def recipe(folder):
         import package_zoo
@@ -74,6 +81,9 @@ RECIPES = {
     "swin_t": torchvision_classifier("swin_t", opset=16),
     "res2net50_26w_4s": timm_classifier("res2net50_26w_4s"),
     "vit_tiny_patch16_224": timm_classifier("vit_tiny_patch16_224", opset=17),
+    "dronet": converter("dronet"),
+    "dronet_last": converter("dronet_last"),
+    "slice_relu": converter("slice_relu"),
     "deeplabv3_resnet50_257": detection("deeplabv3", 257),
     "deeplabv3_resnet50": detection("deeplabv3", 513),
     "ssdlite320_mobilenet_v3_large": detection("ssdlite320", "ssdlite320_mobilenet_v3_large"),
