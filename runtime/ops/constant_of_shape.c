@@ -2,11 +2,9 @@
  * default). */
 #include <stddef.h>
 
-#include "infer.h"
+#include "constant_of_shape.h"
 
-typedef struct attrs {
-	const tensor_view *value;
-} attrs;
+typedef constant_of_shape_attrs attrs;
 
 static clast_status infer_dims(const infer_in *in, shape *s, clast_diag *d)
 {

@@ -3,16 +3,12 @@
  * applied first; the other modes then see the axis that is left.
  * Opset 1 and 2 have attributes, opset 11 inputs, opset 18 an input axes. */
 #include "move.h"
+#include "pad.h"
 
-enum { CONSTANT, REFLECT, EDGE, WRAP };
 static const char *const modes[] = { "constant", "reflect", "edge", NULL };
 static const char *const modes_19[] = { "constant", "reflect", "edge", "wrap", NULL };
 
-typedef struct attrs {
-	int_list pads;
-	float value;
-	int mode;
-} attrs;
+typedef pad_attrs attrs;
 static const attr_spec spec[] = { { "paddings", ATTR_INTS, offsetof(attrs, pads), .required = true, .until = 2 },
 	                          { "pads", ATTR_INTS, offsetof(attrs, pads), .required = true, .since = 2, .until = 11 },
 	                          { "value", ATTR_FLOAT, offsetof(attrs, value), .until = 11 },
@@ -20,14 +16,9 @@ static const attr_spec spec[] = { { "paddings", ATTR_INTS, offsetof(attrs, pads)
 	                          { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_19, .since = 19 },
 	                          { 0 } };
 
-/* Pads of every axis: before and after. */
-typedef struct params {
-	bool known_axes;
-	uint32_t mask; /* of the axes listed */
-	dim before[CLAST_MAX_RANK], after[CLAST_MAX_RANK];
-} params;
+typedef pad_params params;
 
-static clast_status read_params(const infer_in *in, int rank, params *p, clast_diag *d)
+clast_status pad_read(const infer_in *in, int rank, pad_params *p, clast_diag *d)
 {
 	const int_list none = { 0 };
 	size_t n = 0, n_axes = 0;
@@ -76,7 +67,7 @@ static clast_status padded_extent(const infer_in *in, const params *p, int a, di
 		return fail(d, CLAST_ERROR_MODEL, "pads: axis %d with pads %lld and %lld gets no valid extent", a,
 		            (long long)p->before[a], (long long)p->after[a]);
 	const int mode = ((const attrs *)in->attrs)->mode;
-	if (mode != CONSTANT && dim_is_number(x) && dim_is_number(*extent) && *extent &&
+	if (mode != PAD_CONSTANT && dim_is_number(x) && dim_is_number(*extent) && *extent &&
 	    (x <= 0 || p->before[a] <= -x || p->after[a] <= -x))
 		return fail(d, CLAST_ERROR_MODEL, "pads: axis %d has no element left that mode %s could repeat", a, modes_19[mode]);
 	return CLAST_OK;
@@ -90,7 +81,7 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (s || y.rank < 0)
 		return s;
 	params p;
-	if ((s = read_params(in, y.rank, &p, d)))
+	if ((s = pad_read(in, y.rank, &p, d)))
 		return s;
 	if (!p.known_axes)
 		infer_fresh_shape(in, "pad", y.rank, &y);
@@ -100,17 +91,16 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	return s;
 }
 
-/* Where element i of a padded axis comes from; -1: the constant. */
-static int64_t source(int mode, int64_t i, int64_t extent, int64_t before, int64_t after)
+int64_t pad_source(int mode, int64_t i, int64_t extent, int64_t before, int64_t after)
 {
 	const int64_t lo = before < 0 ? -before : 0, hi = after < 0 ? extent + after : extent, n = hi - lo;
 	int64_t x = i - before;
-	if (mode == CONSTANT)
+	if (mode == PAD_CONSTANT)
 		return x >= 0 && x < extent ? x : -1;
 	x -= lo;
-	if (mode == EDGE)
+	if (mode == PAD_EDGE)
 		x = x < 0 ? 0 : x >= n ? n - 1 : x;
-	else if (mode == WRAP)
+	else if (mode == PAD_WRAP)
 		x = (x % n + n) % n;
 	else if (n == 1)
 		x = 0;
@@ -140,7 +130,7 @@ static clast_status pad(call *c, const int64_t *before, const int64_t *after, co
 			break;
 		}
 		for (int64_t i = 0; i < y->dims[a]; i++)
-			from[i] = source(mode, i, x->dims[a], before[a], after[a]);
+			from[i] = pad_source(mode, i, x->dims[a], before[a], after[a]);
 		move_indexed(&m, y->dims[a], a, a, from);
 		mem_free(c->memory, from, (size_t)y->dims[a] * sizeof *from);
 	}
@@ -181,7 +171,7 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	uint32_t mask = 0;
 	if (operand > 0 && operand < in->n_in)
 		return 0;
-	if (rank < 0 || read_params(in, rank, &p, NULL) || !p.known_axes)
+	if (rank < 0 || pad_read(in, rank, &p, NULL) || !p.known_axes)
 		return all_axes(rank);
 	for (int a = 0; a < rank; a++)
 		mask |= p.before[a] || p.after[a] ? 1u << a : 0;
