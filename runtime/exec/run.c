@@ -260,8 +260,82 @@ static clast_status adopt_outputs(run *r, const plan_step *step, const host_fram
 	return CLAST_OK;
 }
 
+static clast_status call_reference(run *r, const plan_step *step, node_id id, host_frame *f)
+{
+	const clast_plan *p = r->s->plan;
+	const node *n = &p->model->nodes[id];
+	f->r = r;
+	f->step = step;
+	call c = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = n->n_in, .n_out = n->n_out, .in = f->in,
+		   .out = f->out, .memory = &r->s->memory, .diag = r->d, .host = &host, .context = f };
+	return n->op->reference(&c);
+}
+
+/* The operand of a step, or a new tensor, that holds a fact of one of its nodes. */
+static clast_status group_value(run *r, const plan_step *step, uint32_t fact, uint32_t *facts, tensor_view *views, size_t *count,
+                                tensor_view **out)
+{
+	const clast_plan *p = r->s->plan;
+	const infer_value *x = &current(r)->facts[fact];
+	int64_t dims[CLAST_MAX_RANK];
+	void *memory;
+	for (size_t i = 0; i < *count; i++)
+		if (facts[i] == fact) {
+			*out = &views[i];
+			return CLAST_OK;
+		}
+	*out = &views[*count];
+	facts[*count] = fact;
+	for (uint32_t i = 0; i < (uint32_t)step->n_in + step->n_out + step->n_fused; i++) {
+		const uint32_t pv = p->refs[step->refs + i];
+		if (pv == NO_ID || p->values[pv].fact != fact)
+			continue;
+		views[(*count)++] = resolve(r, place_of(r, pv));
+		return CLAST_OK;
+	}
+	for (int a = 0; a < x->shape.rank; a++)
+		dims[a] = x->shape.dims[a];
+	view_dense(*out, x->dtype, x->shape.rank, dims, NULL);
+	const clast_status s = keep_memory(r, (size_t)view_count(*out) * clast_dtype_bytes(x->dtype), &memory);
+	(*out)->data = memory;
+	(*count)++;
+	return s;
+}
+
+/* A group whose shapes no kernel takes: node by node, what lies between them in tensors of its own. */
+static clast_status run_group_references(run *r, const plan_step *step)
+{
+	const clast_plan *p = r->s->plan;
+	size_t total = (size_t)step->n_in + step->n_out + step->n_fused, widest = 0, count = 0;
+	for (uint32_t k = 0; k < step->node_count; k++) {
+		const node *n = &p->model->nodes[p->nodes[p->step_nodes[step->nodes + k]].node];
+		total += n->n_in + n->n_out;
+		widest = n->n_in + n->n_out > widest ? n->n_in + n->n_out : widest;
+	}
+	const size_t bytes = total * (sizeof(tensor_view) + sizeof(uint32_t)) + widest * sizeof(tensor_view *);
+	tensor_view *views = mem_calloc(&r->s->memory, bytes), **list = (tensor_view **)(views + total);
+	uint32_t *facts = (uint32_t *)(list + widest);
+	clast_status s = views ? CLAST_OK : fail_memory(r->d, bytes);
+	for (uint32_t k = 0; !s && k < step->node_count; k++) {
+		const plan_node *x = &p->nodes[p->step_nodes[step->nodes + k]];
+		const node *n = &p->model->nodes[x->node];
+		for (uint32_t i = 0; !s && i < n->n_in + n->n_out; i++) {
+			list[i] = NULL;
+			if (p->fact_refs[x->facts + i] != NO_ID)
+				s = group_value(r, step, p->fact_refs[x->facts + i], facts, views, &count, &list[i]);
+		}
+		host_frame f = { .in = (const tensor_view **)list, .out = list + n->n_in };
+		if (!s && (s = call_reference(r, step, x->node, &f)))
+			node_fail(p->model, x->node, s, r->d);
+	}
+	mem_free(&r->s->memory, views, bytes);
+	return s;
+}
+
 static clast_status run_reference(run *r, const plan_step *step)
 {
+	if (step->fused != NO_ID)
+		return run_group_references(r, step);
 	const clast_plan *p = r->s->plan;
 	if (step->kind == STEP_CONVERT) {
 		const tensor_view from = resolve(r, place_of(r, step_in(p, step)[0]));
@@ -290,9 +364,7 @@ static clast_status run_reference(run *r, const plan_step *step)
 		else
 			f.out[i - step->n_in] = &views[i];
 	}
-	call c = { .op = n->op, .attrs = n->attrs, .version = n->version, .n_in = n->n_in, .n_out = n->n_out, .in = f.in,
-		   .out = f.out, .memory = &r->s->memory, .diag = r->d, .host = &host, .context = &f };
-	clast_status s = n->op->reference(&c);
+	clast_status s = call_reference(r, step, step->node, &f);
 	if (!s)
 		s = adopt_outputs(r, step, &f, n);
 	if (s)

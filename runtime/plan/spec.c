@@ -386,6 +386,30 @@ static clast_status densify(recorder *r, spec_place *x, uint32_t pv, clast_diag 
 	return status;
 }
 
+/* A copy call on places, apart from the operands of the step at hand. */
+static clast_status record_copy(specialisation *s, const spec_place *from, const spec_place *to, uint32_t index, clast_diag *d)
+{
+	recorder copy = { .s = s, .step = index, .in = (spec_place *)from, .out = (spec_place *)to };
+	lowering l = { .m = s->plan->model, .n_in = 1, .n_out = 1, .in_view = &from->view, .out_view = &to->view, .host = &recording,
+		       .context = &copy, .memory = &s->region, .diag = d };
+	touch(s, from->base, index);
+	touch(s, to->base, index);
+	return lower_copy(&l);
+}
+
+/* A new buffer with the elements of a place in row-major order. */
+static clast_status copy_row_major(specialisation *s, const spec_place *from, spec_place *to, uint32_t index, clast_diag *d)
+{
+	size_t bytes;
+	*to = (spec_place){ .known = true };
+	view_dense(&to->view, from->view.dtype, from->view.rank, from->view.dims, NULL);
+	if (!tensor_bytes(to->view.dtype, (size_t)to->view.rank, to->view.dims, &bytes))
+		return CLAST_ERROR_UNSUPPORTED;
+	const clast_status status = new_buffer(s, bytes, index, &to->base, d);
+	s->copy_bytes += bytes;
+	return status ? status : record_copy(s, from, to, index, d);
+}
+
 typedef struct frame {
 	spec_place *places;       /* copies: in, out, fused */
 	tensor_view *views;
@@ -469,7 +493,7 @@ done:
 
 /* ---- Views ---- */
 
-/* The view of output 0 within input 0; false where it has to be a copy. */
+/* The view of output 0 within a view of input 0; false where it has to be a copy. */
 static bool follow_view(specialisation *s, const plan_step *step, const tensor_view *in, tensor_view *out)
 {
 	const clast_plan *p = s->plan;
@@ -500,6 +524,54 @@ static bool follow_view(specialisation *s, const plan_step *step, const tensor_v
 	return true;
 }
 
+static bool follows_order(specialisation *s, uint32_t pv, const tensor_view *v);
+
+/* Whether v certainly lies in another order than the plan gave the value: kernels may count on it. */
+static bool contradicts_order(specialisation *s, uint32_t pv, const tensor_view *v)
+{
+	tensor_view dense;
+	if (!dense_view(s, pv, &dense))
+		return false;
+	for (int a = 0; a < v->rank; a++)
+		if (v->split[a] || dense.split[a])
+			return false;
+	return !follows_order(s, pv, v);
+}
+
+/* A view that is none at these strides, or in this order: the input is copied so that the view passes. If the result does not lie in
+ * the order that the plan gave it, it is copied once more. */
+static clast_status copy_view(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	const uint32_t from = step_in(p, step)[0], to = step_out(p, step)[0];
+	const size_t calls = s->call_count, args = s->arg_count;
+	const spec_place *x = place_of(s, from);
+	spec_place *y = place_of(s, to), dense, whole;
+	const bool string = x->view.dtype == CLAST_STRING;
+	clast_status status = string ? CLAST_ERROR_UNSUPPORTED : copy_row_major(s, x, &dense, index, d);
+	whole = dense;
+	if (!status && !follow_view(s, step, &dense.view, &whole.view))
+		status = CLAST_ERROR_UNSUPPORTED;
+	if (!status && !y->known && follows_order(s, to, &whole.view)) {
+		*y = whole;
+	} else {
+		const clast_status made = y->known ? CLAST_OK : allocate(s, to, index, d);
+		if (made)
+			return made;
+		if (!status)
+			status = record_copy(s, &whole, y, index, d);
+	}
+	out->mode = MODE_CALLS;
+	out->call_count = (uint32_t)(s->call_count - calls);
+	if (!status)
+		return CLAST_OK;
+	s->call_count = calls;
+	s->arg_count = args;
+	out->call_count = 0;
+	out->mode = MODE_REFERENCE;
+	return status == CLAST_ERROR_UNSUPPORTED ? CLAST_OK : status;
+}
+
 static clast_status place_view(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
 {
 	const clast_plan *p = s->plan;
@@ -507,18 +579,14 @@ static clast_status place_view(specialisation *s, const plan_step *step, uint32_
 	spec_place *x = place_of(s, from), *y = place_of(s, to);
 	out->mode = MODE_NOTHING;
 	tensor_view v;
-	if (follow_view(s, step, &x->view, &v)) {
+	if (!y->known && follow_view(s, step, &x->view, &v) && !contradicts_order(s, to, &v)) {
 		y->base = x->base;
 		y->view = v;
 		y->known = true;
 		touch(s, y->base, index);
 		return CLAST_OK;
 	}
-	/* The reference copies. */
-	const clast_status status = allocate(s, to, index, d);
-	s->copy_bytes += (size_t)view_count(&y->view) * clast_dtype_bytes(y->view.dtype);
-	out->mode = MODE_REFERENCE;
-	return status;
+	return copy_view(s, step, index, out, d);
 }
 
 /* Whether the elements of v follow one another as those of the value's order do; axes that do not move may be anywhere. */
@@ -576,6 +644,11 @@ static bool place_windows(specialisation *s, const plan_step *step, uint32_t ind
 
 /* ---- Joins: inputs produced within the output ---- */
 
+static bool is_window_step(const clast_plan *p, const plan_step *step)
+{
+	return step->kind == STEP_VIEW || (step->kind == STEP_NODE && p->model->nodes[step->node].op->window);
+}
+
 static bool slot_of(const tensor_view *whole, int axis, int64_t at, int64_t extent, tensor_view *slot)
 {
 	*slot = *whole;
@@ -612,8 +685,10 @@ static bool join_is_window(specialisation *s, const plan_step *step, int axis, s
 			return false;
 		at += extent;
 	}
+	if (!follows_order(s, pv, &whole))
+		return false;
 	*out = (spec_place){ true, first->base, whole };
-	return follows_order(s, pv, &whole);
+	return true;
 }
 
 /* Gives inputs made by kernels of this block their slots. */
@@ -639,8 +714,7 @@ static clast_status place_join(specialisation *s, const plan_step *step, uint32_
 		tensor_view slot;
 		if (!x->known && made != NO_ID && slot_of(&y->view, axis, at, extent, &slot) && follows_order(s, in[i], &slot)) {
 			const plan_step *maker = &p->steps[s->block->first_step + made];
-			const bool moves = maker->kind == STEP_VIEW || (maker->kind == STEP_NODE && p->model->nodes[maker->node].op->window);
-			if (!moves && !p->values[in[i]].constant) {
+			if (!is_window_step(p, maker) && !p->values[in[i]].constant) {
 				*x = (spec_place){ true, y->base, slot };
 				touch(s, y->base, made);
 				s->buffers[y->base - s->input_count].shared = true;
@@ -712,34 +786,49 @@ static bool *slotted_inputs(specialisation *s, const plan_step *step)
 
 /* ---- In place ---- */
 
-/* The last step that reads each value, its views counted. */
+/* By plan value: the value whose memory it may lie in. */
+static void find_roots(const specialisation *s, uint32_t *root)
+{
+	const clast_plan *p = s->plan;
+	const plan_block *b = s->block;
+	for (uint32_t i = 0; i < b->value_count; i++)
+		root[i] = i;
+	for (uint32_t i = 0; i < b->step_count; i++) {
+		const plan_step *step = &p->steps[b->first_step + i];
+		for (uint32_t j = 0; is_window_step(p, step) && j < step->n_out; j++)
+			if (step_out(p, step)[j] != NO_ID)
+				root[step_out(p, step)[j] - b->first_value] = root[step_in(p, step)[0] - b->first_value];
+	}
+}
+
+/* The last step that reads the memory of each value, be it through another view of it. Slots of joins are read for ever. */
 static clast_status find_last_uses(specialisation *s, clast_diag *d)
 {
 	const clast_plan *p = s->plan;
 	const plan_block *b = s->block;
 	s->last_use = bump_array(&s->region, b->value_count + 1, sizeof *s->last_use);
-	if (!s->last_use)
+	uint32_t *root = mem_array(s->memory, b->value_count + 1, sizeof *root);
+	if (!s->last_use || !root) {
+		mem_free(s->memory, root, (b->value_count + 1) * sizeof *root);
 		return fail_memory(d, 0);
-	for (uint32_t i = 0; i < b->output_count; i++)
-		s->last_use[p->refs[b->outputs + i] - b->first_value] = UINT32_MAX;
-	for (uint32_t i = b->step_count; i-- > 0;) {
+	}
+	find_roots(s, root);
+	for (uint32_t i = 0; i < b->step_count; i++) {
 		const plan_step *step = &p->steps[b->first_step + i];
-		uint32_t last = i;
-		const bool window = step->kind == STEP_VIEW || (step->kind == STEP_NODE && p->model->nodes[step->node].op->window);
-		for (uint32_t j = 0; window && j < step->n_out; j++) {
-			const uint32_t pv = step_out(p, step)[j];
-			if (pv != NO_ID && s->last_use[pv - b->first_value] > last)
-				last = s->last_use[pv - b->first_value];
-		}
+		const bool join = step->kind == STEP_NODE && p->model->nodes[step->node].op->join;
 		for (uint32_t k = 0; k < (uint32_t)step->n_in + step->n_fused + step->capture_count; k++) {
 			const uint32_t at = k < step->n_in ? step->refs + k : k < (uint32_t)step->n_in + step->n_fused ?
 			                    step->refs + k + step->n_out : step->captures + k - step->n_in - step->n_fused;
-			const uint32_t pv = p->refs[at];
-			const uint32_t until = step->kind == STEP_NODE && p->model->nodes[step->node].op->join ? UINT32_MAX : last;
-			if (pv != NO_ID && s->last_use[pv - b->first_value] < until)
-				s->last_use[pv - b->first_value] = until;
+			uint32_t *last = p->refs[at] == NO_ID ? NULL : &s->last_use[root[p->refs[at] - b->first_value]];
+			if (last && *last != UINT32_MAX)
+				*last = join ? UINT32_MAX : i;
 		}
 	}
+	for (uint32_t i = 0; i < b->output_count; i++)
+		s->last_use[root[p->refs[b->outputs + i] - b->first_value]] = UINT32_MAX;
+	for (uint32_t i = 0; i < b->value_count; i++)
+		s->last_use[i] = s->last_use[root[i]];
+	mem_free(s->memory, root, (b->value_count + 1) * sizeof *root);
 	return CLAST_OK;
 }
 
@@ -843,13 +932,11 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 	if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
 		return CLAST_OK;
 	status = record_step(s, step, index, d);
-	if (status == CLAST_ERROR_UNSUPPORTED && step->kind != STEP_ELTWISE && step->fused == NO_ID)
-		return CLAST_OK; /* the reference does it */
+	if (status == CLAST_ERROR_UNSUPPORTED)
+		return CLAST_OK; /* references do it */
 	if (!status) {
 		out->call_count = (uint32_t)(s->call_count - out->first_call);
 		out->mode = out->call_count ? MODE_CALLS : MODE_NOTHING;
-	} else if (status == CLAST_ERROR_UNSUPPORTED) {
-		status = node_fail(s->plan->model, step->node, fail(d, status, "no kernel takes these shapes"), d);
 	}
 	return status;
 }
