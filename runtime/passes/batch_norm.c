@@ -1,5 +1,6 @@
 /* BatchNormalization after Conv, ConvTranspose or Gemm with constant weights, into them: the scale of each output channel times its
- * weights, computed in double. Nothing happens at the borders: padding comes before the convolution. Any other BatchNormalization of
+ * weights, computed in double. Sums, differences, products and quotients with constants of the channels go the same way, as many as
+ * follow one another. Nothing happens at the borders: padding comes before the convolution. Any other BatchNormalization of
  * constant statistics becomes a product and a sum, which fuse like all elementwise operators. */
 #include <math.h>
 #include <string.h>
@@ -39,6 +40,37 @@ static bool affine_of(const clast_model *m, const node *n, int64_t channels, dou
 	for (int64_t c = 0; c < channels; c++) {
 		scale[c] = load_real(p[0], c) / sqrt(load_real(p[3], c) + (double)a->epsilon);
 		shift[c] = load_real(p[1], c) - load_real(p[2], c) * scale[c];
+	}
+	return true;
+}
+
+/* A constant with one element, or one for each channel, along axis 1 of a result of this rank; *step is their distance. */
+static bool by_channel(const tensor_view *t, int rank, int64_t channels, int64_t *step)
+{
+	if (!t || t->rank > rank || view_count(t) < 1 || !view_is_dense(t))
+		return false;
+	const int axis = 1 - (rank - t->rank);
+	*step = axis >= 0 && t->dims[axis] == channels && channels > 1;
+	return view_count(t) == (*step ? channels : 1);
+}
+
+/* The same for an arithmetic operator with a constant. x is the other operand. */
+static bool arithmetic_of(const clast_model *m, const node *n, value_id x, int64_t channels, double *scale, double *shift)
+{
+	int64_t step;
+	if ((!is(n, "Add") && !is(n, "Sub") && !is(n, "Mul") && !is(n, "Div")) || n->version < 7 || n->in[0] == n->in[1])
+		return false;
+	const bool first = n->in[0] == x, product = is(n, "Mul") || is(n, "Div");
+	const tensor_view *t = floats(m, n, first ? 1 : 0);
+	const int rank = m->values[x].rank;
+	if (rank < 2 || m->values[n->out[0]].rank != rank || !by_channel(t, rank, channels, &step) || (is(n, "Div") && !first))
+		return false;
+	for (int64_t c = 0; c < channels; c++) {
+		const double k = load_real(t, c * step);
+		scale[c] = is(n, "Mul") ? k : is(n, "Div") ? 1 / k : is(n, "Sub") && !first ? -1 : 1;
+		shift[c] = product ? 0 : is(n, "Sub") && first ? -k : k;
+		if (!isfinite(scale[c]) || !isfinite(shift[c]))
+			return false;
 	}
 	return true;
 }
@@ -134,13 +166,15 @@ static clast_status merge(clast_model *m, node_id id, node_id norm, const double
 	return CLAST_OK;
 }
 
-static clast_status try_merge(clast_model *m, node_id id, const user_table *users, clast_diag *d)
+static clast_status try_merge(clast_model *m, node_id id, const user_table *users, bool *merged, clast_diag *d)
 {
 	const node *n = &m->nodes[id];
+	*merged = false;
 	if (n->dead || !is_target(m, n))
 		return CLAST_OK;
-	const node_id norm = only_user(m, users, n->out[0]);
-	if (norm == NO_ID || m->nodes[norm].dead || m->nodes[norm].in[0] != n->out[0] || m->nodes[norm].graph != n->graph)
+	const value_id x = n->out[0];
+	const node_id norm = only_user(m, users, x);
+	if (norm == NO_ID || m->nodes[norm].dead || !m->nodes[norm].op || m->nodes[norm].graph != n->graph)
 		return CLAST_OK;
 	const int64_t channels = out_channels(n, floats(m, n, 1));
 	const size_t bytes = 2 * (size_t)channels * sizeof(double);
@@ -148,7 +182,9 @@ static clast_status try_merge(clast_model *m, node_id id, const user_table *user
 	clast_status s = CLAST_OK;
 	if (!scale)
 		return fail_memory(d, bytes);
-	if (affine_of(m, &m->nodes[norm], channels, scale, scale + channels))
+	const bool normalised = m->nodes[norm].in[0] == x && affine_of(m, &m->nodes[norm], channels, scale, scale + channels);
+	*merged = normalised || arithmetic_of(m, &m->nodes[norm], x, channels, scale, scale + channels);
+	if (*merged)
 		s = merge(m, id, norm, scale, scale + channels, d);
 	mem_free(&m->memory, scale, bytes);
 	return s;
@@ -215,8 +251,8 @@ static clast_status run(clast_model *m, clast_diag *d)
 	const size_t nodes = m->node_count, values = m->value_count;
 	clast_status s = pass_users(m, &users, d);
 	for (size_t i = 0; !s && i < nodes; i++)
-		if (m->nodes[i].op)
-			s = try_merge(m, (node_id)i, &users, d);
+		for (bool merged = m->nodes[i].op != NULL; !s && merged;)
+			s = try_merge(m, (node_id)i, &users, &merged, d);
 	for (size_t i = 0; !s && i < nodes; i++)
 		s = try_unfold(m, (node_id)i, d);
 	mem_free(&m->memory, users.user, (values + 1) * sizeof *users.user);
