@@ -1,5 +1,6 @@
-/* ONNX AffineGrid: the coordinates that GridSample takes, of a regular grid under an affine map for each batch.
- * theta: [N, r, r + 1]; size: (N, C, D1, ..., Dr), r = 2 or 3; grid: [N, D1, ..., Dr, r], the innermost axis's coordinate first. */
+/* ONNX AffineGrid: the coordinates that GridSample takes, of a regular grid under an affine map for each
+ * batch. theta: [N, r, r + 1]; size: (N, C, D1, ..., Dr), r = 2 or 3; grid: [N, D1, ..., Dr, r], the
+ * innermost axis's coordinate first. */
 #include "move.h"
 
 typedef struct attrs {
@@ -32,13 +33,17 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		y.dims[y.rank - 1] = r;
 		for (int a = 0; a < y.rank; a++)
 			if (dim_is_number(y.dims[a]) && y.dims[a] < 0)
-				return fail(d, CLAST_ERROR_MODEL, "size: an extent is %lld", (long long)y.dims[a]);
+				return fail(d, CLAST_ERROR_MODEL, "size: an extent is %lld",
+					    (long long)y.dims[a]);
 		dim rows = r, columns = r + 1;
-		if (theta->rank == 3 && (!dims_unify(&y.dims[0], theta->dims[0]) || !dims_unify(&rows, theta->dims[1]) ||
-		                         !dims_unify(&columns, theta->dims[2])))
-			return fail(d, CLAST_ERROR_MODEL, "theta: expected the shape [%lld, %lld, %lld], found [%lld, %lld, %lld]",
-			            (long long)y.dims[0], (long long)r, (long long)r + 1, (long long)theta->dims[0],
-			            (long long)theta->dims[1], (long long)theta->dims[2]);
+		if (theta->rank == 3 &&
+		    (!dims_unify(&y.dims[0], theta->dims[0]) || !dims_unify(&rows, theta->dims[1]) ||
+		     !dims_unify(&columns, theta->dims[2])))
+			return fail(d, CLAST_ERROR_MODEL,
+				    "theta: expected the shape [%lld, %lld, %lld], found [%lld, %lld, %lld]",
+				    (long long)y.dims[0], (long long)r, (long long)r + 1,
+				    (long long)theta->dims[0], (long long)theta->dims[1],
+				    (long long)theta->dims[2]);
 	}
 	infer_set(out, 0, in->in[0].dtype, &y);
 	return CLAST_OK;
@@ -57,7 +62,8 @@ static clast_status reference(call *c)
 	const bool align = ((const attrs *)c->attrs)->align_corners;
 	const int r = y->rank - 2;
 	for (iter it = iter_over(y); iter_next(&it);) {
-		const int64_t row = axis_offset(theta, 0, it.index[0]) + axis_offset(theta, 1, it.index[r + 1]);
+		const int64_t row =
+			axis_offset(theta, 0, it.index[0]) + axis_offset(theta, 1, it.index[r + 1]);
 		double sum = load_real(theta, row + axis_offset(theta, 2, r));
 		for (int k = 0; k < r; k++)
 			sum += load_real(theta, row + axis_offset(theta, 2, k)) *
@@ -68,6 +74,16 @@ static clast_status reference(call *c)
 }
 
 static const op_version versions[] = { { 20, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_affine_grid = { .name = "AffineGrid", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                    .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .shape_inputs = 1u << 1, .rule = RULE_FIXED,
-	                    .infer = infer, .reference = reference };
+const op op_affine_grid = { .name = "AffineGrid",
+			    .domain = "",
+			    .versions = versions,
+			    .attrs = spec,
+			    .attrs_bytes = sizeof(attrs),
+			    .min_in = 2,
+			    .max_in = 2,
+			    .min_out = 1,
+			    .max_out = 1,
+			    .shape_inputs = 1u << 1,
+			    .rule = RULE_FIXED,
+			    .infer = infer,
+			    .reference = reference };

@@ -37,14 +37,16 @@ static bool same_ints(const infer_value *a, const infer_value *b)
 static clast_status check_type(const infer_value *a, const infer_value *b, const char *what, clast_diag *d)
 {
 	if (a->kind != b->kind)
-		return fail(d, CLAST_ERROR_MODEL, "%s is a tensor in one place and a sequence or optional in the other", what);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "%s is a tensor in one place and a sequence or optional in the other", what);
 	if (a->dtype != CLAST_UNDEFINED && b->dtype != CLAST_UNDEFINED && a->dtype != b->dtype)
 		return fail(d, CLAST_ERROR_MODEL, "%s has dtype %s in one place and %s in the other", what,
-		            clast_dtype_name(a->dtype), clast_dtype_name(b->dtype));
+			    clast_dtype_name(a->dtype), clast_dtype_name(b->dtype));
 	return CLAST_OK;
 }
 
-clast_status body_unify(const infer_in *in, infer_value *a, const infer_value *b, const char *what, clast_diag *d)
+clast_status body_unify(const infer_in *in, infer_value *a, const infer_value *b, const char *what,
+			clast_diag *d)
 {
 	const clast_status s = check_type(a, b, what, d);
 	if (s)
@@ -61,10 +63,12 @@ clast_status body_unify(const infer_in *in, infer_value *a, const infer_value *b
 	return CLAST_OK;
 }
 
-clast_status body_rounds_new(const infer_in *in, size_t carried, size_t lead_in, size_t lead_out, size_t n_in, size_t n_out,
-                             body_rounds *r, clast_diag *d)
+clast_status body_rounds_new(const infer_in *in, size_t carried, size_t lead_in, size_t lead_out, size_t n_in,
+			     size_t n_out, body_rounds *r, clast_diag *d)
 {
-	*r = (body_rounds){ .carried = carried, .lead_in = lead_in, .lead_out = lead_out, .n_in = n_in, .n_out = n_out };
+	*r = (body_rounds){
+		.carried = carried, .lead_in = lead_in, .lead_out = lead_out, .n_in = n_in, .n_out = n_out
+	};
 	r->args = bump_array(in->memory, n_in + n_out, sizeof *r->args);
 	r->changing = bump_array(in->memory, carried + 1, sizeof *r->changing);
 	if (!r->args || !r->changing)
@@ -90,7 +94,8 @@ static clast_status compare(const infer_in *in, body_rounds *r, bool last, bool 
 			*stable = false;
 		}
 		for (int a = 0; a < before->shape.rank; a++) {
-			if (r->changing[i] >> a & 1 || (!last && before->shape.dims[a] == after->shape.dims[a]))
+			if (r->changing[i] >> a & 1 ||
+			    (!last && before->shape.dims[a] == after->shape.dims[a]))
 				continue;
 			r->changing[i] |= 1u << a;
 			before->shape.dims[a] = fresh_like(in, "carried");
@@ -116,7 +121,8 @@ void body_carried_shape(const infer_in *in, const body_rounds *r, size_t i, size
 {
 	*y = r->args[r->lead_in + i].shape;
 	for (int a = 0; a < y->rank; a++)
-		y->dims[a] = r->changing[i] >> a & 1 ? fresh_like(in, "carried") : body_outer_dim(in, y->dims[a], n_outer, "carried");
+		y->dims[a] = r->changing[i] >> a & 1 ? fresh_like(in, "carried")
+						     : body_outer_dim(in, y->dims[a], n_outer, "carried");
 }
 
 /* ---- Running ---- */
@@ -152,7 +158,8 @@ clast_status body_step(body_run *r, size_t n_in, const tensor_view *const *args)
 		return CLAST_ERROR_CANCELLED;
 	if (!grow(c->memory, &r->pieces, &r->piece_capacity, r->piece_count + r->stacked, sizeof *r->pieces))
 		return fail_memory(c->diag, 0);
-	const clast_status s = call_body(c, r->graph, n_in, args, r->lead + r->carried + r->stacked, r->results);
+	const clast_status s =
+		call_body(c, r->graph, n_in, args, r->lead + r->carried + r->stacked, r->results);
 	if (s)
 		return s;
 	release_state(r);
@@ -173,13 +180,15 @@ clast_status body_stack_dims(body_run *r, size_t k, int axis, int *rank, int64_t
 {
 	const tensor_view *first = body_piece(r, 0, k);
 	if (first->rank >= CLAST_MAX_RANK || axis < 0 || axis > first->rank)
-		return fail(r->c->diag, CLAST_ERROR_DATA, "a stacked value has rank %d and cannot get an axis %d", first->rank, axis);
+		return fail(r->c->diag, CLAST_ERROR_DATA,
+			    "a stacked value has rank %d and cannot get an axis %d", first->rank, axis);
 	for (int64_t t = 1; t < r->trips; t++) {
 		const tensor_view *piece = body_piece(r, t, k);
 		if (piece->dtype != first->dtype || piece->rank != first->rank ||
 		    memcmp(piece->dims, first->dims, (size_t)first->rank * sizeof *dims))
 			return fail(r->c->diag, CLAST_ERROR_DATA,
-			            "stacked value %zu: run %lld gave another shape or dtype than the first", k, (long long)t);
+				    "stacked value %zu: run %lld gave another shape or dtype than the first",
+				    k, (long long)t);
 	}
 	*rank = first->rank + 1;
 	for (int a = 0; a < *rank; a++)
@@ -215,5 +224,6 @@ void body_end(body_run *r)
 	for (size_t i = 0; i < r->piece_count; i++)
 		call_release(c, &r->pieces[i]);
 	mem_free(c->memory, r->pieces, r->piece_capacity * sizeof *r->pieces);
-	mem_free(c->memory, r->state, r->state ? (r->lead + 2 * r->carried + r->stacked) * sizeof *r->state : 0);
+	mem_free(c->memory, r->state,
+		 r->state ? (r->lead + 2 * r->carried + r->stacked) * sizeof *r->state : 0);
 }

@@ -1,5 +1,5 @@
-/* ONNX CenterCropPad: the middle of every axis that is longer than wanted, the axis between zeros where it is shorter. Where the
- * difference is odd, one element more is dropped or added at the end. */
+/* ONNX CenterCropPad: the middle of every axis that is longer than wanted, the axis between zeros where it is
+ * shorter. Where the difference is odd, one element more is dropped or added at the end. */
 #include "move.h"
 
 typedef struct attrs {
@@ -71,10 +71,22 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	uint32_t mask;
 	if (operand == 1)
 		return 0;
-	return rank < 0 || !axes->given || infer_axes(axes->v, axes->n, rank, &mask, NULL) ? all_axes(rank) : mask;
+	return rank < 0 || !axes->given || infer_axes(axes->v, axes->n, rank, &mask, NULL) ? all_axes(rank)
+											   : mask;
 }
 
 static const op_version versions[] = { { 18, DTYPES_ALL_13 }, { 0 } };
-const op op_center_crop_pad = { .name = "CenterCropPad", .domain = "", .versions = versions, .attrs = spec,
-	                        .attrs_bytes = sizeof(attrs), .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-	                        .shape_inputs = 1u << 1, .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut };
+const op op_center_crop_pad = { .name = "CenterCropPad",
+				.domain = "",
+				.versions = versions,
+				.attrs = spec,
+				.attrs_bytes = sizeof(attrs),
+				.min_in = 2,
+				.max_in = 2,
+				.min_out = 1,
+				.max_out = 1,
+				.shape_inputs = 1u << 1,
+				.rule = RULE_AXIS,
+				.infer = infer,
+				.reference = reference,
+				.cut = cut };

@@ -1,5 +1,5 @@
-/* ONNX Compress: the elements along an axis where condition is true, or without an axis those of the flattened input. The condition may
- * be shorter than the axis; what lies beyond it is left out. */
+/* ONNX Compress: the elements along an axis where condition is true, or without an axis those of the
+ * flattened input. The condition may be shorter than the axis; what lies beyond it is left out. */
 #include "move.h"
 
 #define FLAT INT64_MIN /* no axis given */
@@ -43,8 +43,9 @@ static clast_status find_true(call *c, int64_t extent, int64_t *chosen, int64_t 
 		if (!load_int(condition, axis_offset(condition, 0, i)))
 			continue;
 		if (i >= extent)
-			return fail(c->diag, CLAST_ERROR_DATA, "condition: element %lld is true, the axis has %lld elements",
-			            (long long)i, (long long)extent);
+			return fail(c->diag, CLAST_ERROR_DATA,
+				    "condition: element %lld is true, the axis has %lld elements",
+				    (long long)i, (long long)extent);
 		chosen[(*n)++] = i;
 	}
 	return CLAST_OK;
@@ -94,7 +95,8 @@ static clast_status reference(call *c)
 	const int axis = flat ? 0 : wrap_axis(at->axis, x->rank);
 	const size_t bytes = (size_t)c->in[1]->dims[0] * sizeof(int64_t);
 	int64_t *chosen = mem_alloc(c->memory, bytes), n = 0;
-	clast_status s = chosen ? find_true(c, flat ? view_count(x) : x->dims[axis], chosen, &n) : fail_memory(c->diag, bytes);
+	clast_status s = chosen ? find_true(c, flat ? view_count(x) : x->dims[axis], chosen, &n)
+				: fail_memory(c->diag, bytes);
 	if (!s)
 		s = flat ? flattened(c, chosen, n) : along_axis(c, axis, chosen, n);
 	mem_free(c->memory, chosen, chosen ? bytes : 0);
@@ -108,7 +110,20 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return operand == 1 ? 0 : rank < 0 || axis == FLAT ? UINT32_MAX : 1u << wrap_axis(axis, rank);
 }
 
-static const op_version versions[] = { { 9, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 28, DTYPES_ALL_13 }, { 0 } };
-const op op_compress = { .name = "Compress", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                 .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .flags = OP_DATA_SHAPED, .rule = RULE_AXIS,
-	                 .infer = infer, .reference = reference, .cut = cut };
+static const op_version versions[] = {
+	{ 9, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 28, DTYPES_ALL_13 }, { 0 }
+};
+const op op_compress = { .name = "Compress",
+			 .domain = "",
+			 .versions = versions,
+			 .attrs = spec,
+			 .attrs_bytes = sizeof(attrs),
+			 .min_in = 2,
+			 .max_in = 2,
+			 .min_out = 1,
+			 .max_out = 1,
+			 .flags = OP_DATA_SHAPED,
+			 .rule = RULE_AXIS,
+			 .infer = infer,
+			 .reference = reference,
+			 .cut = cut };

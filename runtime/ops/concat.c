@@ -5,21 +5,24 @@ typedef struct attrs {
 	int64_t axis;
 } attrs;
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis), .i = 1, .until = 4 },
-	                          { "axis", ATTR_INT, offsetof(attrs, axis), .required = true, .since = 4 },
-	                          { 0 } };
+				  { "axis", ATTR_INT, offsetof(attrs, axis), .required = true, .since = 4 },
+				  { 0 } };
 
 /* Adds input i to the shape of those before it. */
 static clast_status join(const infer_in *in, size_t i, int axis, shape *y, clast_diag *d)
 {
 	const shape *x = &in->in[i].shape;
 	if (x->rank != y->rank)
-		return fail(d, CLAST_ERROR_MODEL, "input %zu: expected rank %d as input 0, found %d", i, y->rank, x->rank);
+		return fail(d, CLAST_ERROR_MODEL, "input %zu: expected rank %d as input 0, found %d", i,
+			    y->rank, x->rank);
 	for (int a = 0; a < y->rank; a++) {
 		if (a == axis)
 			y->dims[a] = dim_add(in->dims, y->dims[a], x->dims[a]);
 		else if (!dims_unify(&y->dims[a], x->dims[a]))
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: expected extent %lld on axis %d as those before it, found %lld",
-			            i, (long long)y->dims[a], a, (long long)x->dims[a]);
+			return fail(
+				d, CLAST_ERROR_MODEL,
+				"input %zu: expected extent %lld on axis %d as those before it, found %lld",
+				i, (long long)y->dims[a], a, (long long)x->dims[a]);
 	}
 	return CLAST_OK;
 }
@@ -104,8 +107,20 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return rank < 0 ? UINT32_MAX : 1u << wrap_axis(((const attrs *)in->attrs)->axis, rank);
 }
 
-static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 4, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 },
-	                               { 0 } };
-const op op_concat = { .name = "Concat", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	               .min_in = 1, .max_in = UINT16_MAX, .min_out = 1, .max_out = 1, .rule = RULE_AXIS, .infer = infer,
-	               .reference = reference, .cut = cut, .join = joined_axis };
+static const op_version versions[] = {
+	{ 1, DTYPES_FLOAT }, { 4, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 }
+};
+const op op_concat = { .name = "Concat",
+		       .domain = "",
+		       .versions = versions,
+		       .attrs = spec,
+		       .attrs_bytes = sizeof(attrs),
+		       .min_in = 1,
+		       .max_in = UINT16_MAX,
+		       .min_out = 1,
+		       .max_out = 1,
+		       .rule = RULE_AXIS,
+		       .infer = infer,
+		       .reference = reference,
+		       .cut = cut,
+		       .join = joined_axis };

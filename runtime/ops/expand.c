@@ -1,4 +1,5 @@
-/* ONNX Expand: x broadcast with a shape; the result is the broadcast of both, so extents of 1 in the shape keep those of x. */
+/* ONNX Expand: x broadcast with a shape; the result is the broadcast of both, so extents of 1 in the shape
+ * keep those of x. */
 #include "move.h"
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -14,14 +15,16 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	else if (!want)
 		return CLAST_OK;
 	if (n > CLAST_MAX_RANK)
-		return fail(d, CLAST_ERROR_MODEL, "shape: %zu axes, at most %d are possible", n, CLAST_MAX_RANK);
+		return fail(d, CLAST_ERROR_MODEL, "shape: %zu axes, at most %d are possible", n,
+			    CLAST_MAX_RANK);
 	shape target = { .rank = (int)n }, y;
 	for (int a = 0; a < target.rank; a++) {
 		const int from = x->rank - target.rank + a;
 		const bool fixed = from >= 0 && dim_is_number(x->dims[from]) && x->dims[from] > 1;
 		target.dims[a] = want ? want[a] : DIM_UNKNOWN;
 		if (dim_is_number(target.dims[a]) && target.dims[a] < 0)
-			return fail(d, CLAST_ERROR_MODEL, "shape: extent %d is %lld", a, (long long)target.dims[a]);
+			return fail(d, CLAST_ERROR_MODEL, "shape: extent %d is %lld", a,
+				    (long long)target.dims[a]);
 		/* An unknown extent is 1 or that of x, if that is not 1. */
 		if (target.dims[a] == DIM_UNKNOWN)
 			target.dims[a] = fixed ? x->dims[from] : fresh_like(in, "expand");
@@ -76,5 +79,16 @@ static uint32_t cut(const infer_in *in, size_t operand)
 }
 
 static const op_version versions[] = { { 8, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
-const op op_expand = { .name = "Expand", .domain = "", .versions = versions, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-	               .shape_inputs = 1u << 1, .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut, .window = window };
+const op op_expand = { .name = "Expand",
+		       .domain = "",
+		       .versions = versions,
+		       .min_in = 2,
+		       .max_in = 2,
+		       .min_out = 1,
+		       .max_out = 1,
+		       .shape_inputs = 1u << 1,
+		       .rule = RULE_AXIS,
+		       .infer = infer,
+		       .reference = reference,
+		       .cut = cut,
+		       .window = window };

@@ -1,4 +1,5 @@
-/* ONNX Gather: y[..., i0, i1, ..., ...] = x[..., indices[i0, i1, ...], ...]: the axes of indices take the place of an axis of x. */
+/* ONNX Gather: y[..., i0, i1, ..., ...] = x[..., indices[i0, i1, ...], ...]: the axes of indices take the
+ * place of an axis of x. */
 #include "move.h"
 
 typedef struct attrs {
@@ -19,8 +20,9 @@ static clast_status gather_ints(const infer_in *in, infer_out *out, clast_diag *
 	for (iter it = iter_over(&index); iter_next(&it);) {
 		int64_t i = get_int(&index, &it);
 		if (dim_is_number(i) && (i < -x.dims[0] || i >= x.dims[0]))
-			return fail(d, CLAST_ERROR_MODEL, "indices: expected indices in [%lld, %lld), found %lld",
-			            (long long)-x.dims[0], (long long)x.dims[0], (long long)i);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "indices: expected indices in [%lld, %lld), found %lld",
+				    (long long)-x.dims[0], (long long)x.dims[0], (long long)i);
 		i = dim_is_number(i) && i < 0 ? i + x.dims[0] : i;
 		ints[n++] = dim_is_number(i) ? ((const dim *)x.data)[i] : DIM_UNKNOWN;
 	}
@@ -44,8 +46,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if ((s = infer_axis(((const attrs *)in->attrs)->axis, x->rank, "axis", &axis, d)) || index->rank < 0)
 		return s;
 	if (x->rank + index->rank - 1 > CLAST_MAX_RANK)
-		return fail(d, CLAST_ERROR_MODEL, "a result of rank %d, at most %d are possible", x->rank + index->rank - 1,
-		            CLAST_MAX_RANK);
+		return fail(d, CLAST_ERROR_MODEL, "a result of rank %d, at most %d are possible",
+			    x->rank + index->rank - 1, CLAST_MAX_RANK);
 	y.rank = 0;
 	for (int a = 0; a < axis; a++)
 		y.dims[y.rank++] = x->dims[a];
@@ -80,7 +82,8 @@ static clast_status reference(call *c)
 	const tensor_view *x = c->in[0], *index = c->in[1];
 	const int axis = wrap_axis(((const attrs *)c->attrs)->axis, x->rank);
 	const int64_t n = view_count(index);
-	int64_t *to = mem_array(c->memory, (size_t)n, sizeof *to), *from = mem_array(c->memory, (size_t)n, sizeof *from);
+	int64_t *to = mem_array(c->memory, (size_t)n, sizeof *to),
+		*from = mem_array(c->memory, (size_t)n, sizeof *from);
 	move m;
 	move_start(&m, c, c->out[0], x);
 	for (int a = 0; a < axis; a++)
@@ -103,7 +106,8 @@ static bool window(const infer_in *in, const infer_value *out, size_t j, tensor_
 	if (!index || rank > 1 || !n)
 		return false;
 	const int64_t first = index[0] < 0 ? index[0] + extent : index[0];
-	const int64_t second = n > 1 ? (index[1] < 0 ? index[1] + extent : index[1]) : first + 1, step = second - first;
+	const int64_t second = n > 1 ? (index[1] < 0 ? index[1] + extent : index[1]) : first + 1,
+		      step = second - first;
 	for (size_t i = 0; i < n; i++) {
 		const int64_t x = index[i] < 0 ? index[i] + extent : index[i];
 		if (x < 0 || x >= extent || x != first + (int64_t)i * step)
@@ -124,7 +128,20 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return operand == 0 ? 1u << axis : operand == 1 ? all_axes(q) : all_axes(q) << axis;
 }
 
-static const op_version versions[] = { { 1, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
-const op op_gather = { .name = "Gather", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	               .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .rule = RULE_AXIS, .infer = infer,
-	               .reference = reference, .cut = cut, .window = window };
+static const op_version versions[] = {
+	{ 1, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 }
+};
+const op op_gather = { .name = "Gather",
+		       .domain = "",
+		       .versions = versions,
+		       .attrs = spec,
+		       .attrs_bytes = sizeof(attrs),
+		       .min_in = 2,
+		       .max_in = 2,
+		       .min_out = 1,
+		       .max_out = 1,
+		       .rule = RULE_AXIS,
+		       .infer = infer,
+		       .reference = reference,
+		       .cut = cut,
+		       .window = window };

@@ -1,4 +1,5 @@
-/* ONNX GatherElements: y has the shape of indices; y[i, j, ...] = x[i, indices[i, j, ...], ...] with the index on one axis. */
+/* ONNX GatherElements: y has the shape of indices; y[i, j, ...] = x[i, indices[i, j, ...], ...] with the
+ * index on one axis. */
 #include "move.h"
 
 typedef struct attrs {
@@ -15,16 +16,20 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (!s && x->rank >= 0)
 		s = infer_axis(((const attrs *)in->attrs)->axis, x->rank, "axis", &axis, d);
 	if (!s && x->rank >= 0 && index->rank >= 0 && x->rank != index->rank)
-		return fail(d, CLAST_ERROR_MODEL, "indices: expected rank %d as data, found %d", x->rank, index->rank);
+		return fail(d, CLAST_ERROR_MODEL, "indices: expected rank %d as data, found %d", x->rank,
+			    index->rank);
 	for (int a = 0; !s && x->rank >= 0 && a < index->rank; a++)
-		if (a != axis && dim_is_number(x->dims[a]) && dim_is_number(index->dims[a]) && index->dims[a] > x->dims[a])
-			return fail(d, CLAST_ERROR_MODEL, "indices: expected an extent of at most %lld on axis %d, found %lld",
-			            (long long)x->dims[a], a, (long long)index->dims[a]);
+		if (a != axis && dim_is_number(x->dims[a]) && dim_is_number(index->dims[a]) &&
+		    index->dims[a] > x->dims[a])
+			return fail(d, CLAST_ERROR_MODEL,
+				    "indices: expected an extent of at most %lld on axis %d, found %lld",
+				    (long long)x->dims[a], a, (long long)index->dims[a]);
 	infer_set(out, 0, in->in[0].dtype, index);
 	return s;
 }
 
-/* One row of the last axis. Offsets of the row in index and y; base in x of the other axes but the indexed one. */
+/* One row of the last axis. Offsets of the row in index and y; base in x of the other axes but the indexed
+ * one. */
 static clast_status copy_row(call *c, int axis, const walk *x, const walk *index, const walk *y)
 {
 	const int last = c->in[0]->rank - 1;
@@ -86,6 +91,16 @@ static uint32_t cut(const infer_in *in, size_t operand)
 }
 
 static const op_version versions[] = { { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
-const op op_gather_elements = { .name = "GatherElements", .domain = "", .versions = versions, .attrs = spec,
-	                        .attrs_bytes = sizeof(attrs), .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-	                        .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut };
+const op op_gather_elements = { .name = "GatherElements",
+				.domain = "",
+				.versions = versions,
+				.attrs = spec,
+				.attrs_bytes = sizeof(attrs),
+				.min_in = 2,
+				.max_in = 2,
+				.min_out = 1,
+				.max_out = 1,
+				.rule = RULE_AXIS,
+				.infer = infer,
+				.reference = reference,
+				.cut = cut };

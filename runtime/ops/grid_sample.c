@@ -1,6 +1,7 @@
-/* ONNX GridSample: X sampled at places given by a grid of normalised coordinates, the innermost axis first; -1 and 1 are the outer
- * borders of the image, or with align_corners the centres of its outer pixels. X: [N, C, D1, ..., Dr]; grid: [N, O1, ..., Or, r];
- * Y: [N, C, O1, ..., Or]. Interpolation is a product of one filter an axis. A coordinate that is no number counts as far outside. */
+/* ONNX GridSample: X sampled at places given by a grid of normalised coordinates, the innermost axis first;
+ * -1 and 1 are the outer borders of the image, or with align_corners the centres of its outer pixels. X: [N,
+ * C, D1, ..., Dr]; grid: [N, O1, ..., Or, r]; Y: [N, C, O1, ..., Or]. Interpolation is a product of one
+ * filter an axis. A coordinate that is no number counts as far outside. */
 #include <math.h>
 
 #include "move.h"
@@ -15,11 +16,13 @@ typedef struct attrs {
 	int mode, padding;
 	bool align_corners;
 } attrs;
-static const attr_spec spec[] = { { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_16, .until = 20 },
-	                          { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_20, .since = 20 },
-	                          { "padding_mode", ATTR_ENUM, offsetof(attrs, padding), .names = paddings },
-	                          { "align_corners", ATTR_BOOL, offsetof(attrs, align_corners) },
-	                          { 0 } };
+static const attr_spec spec[] = {
+	{ "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_16, .until = 20 },
+	{ "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_20, .since = 20 },
+	{ "padding_mode", ATTR_ENUM, offsetof(attrs, padding), .names = paddings },
+	{ "align_corners", ATTR_BOOL, offsetof(attrs, align_corners) },
+	{ 0 }
+};
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 {
@@ -32,17 +35,19 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (s)
 		return s;
 	if (((const attrs *)in->attrs)->mode != NEAREST && (t == CLAST_STRING || dtype_is_complex(t)))
-		return fail(d, CLAST_ERROR_UNSUPPORTED, "interpolation is not implemented for %s", clast_dtype_name(t));
+		return fail(d, CLAST_ERROR_UNSUPPORTED, "interpolation is not implemented for %s",
+			    clast_dtype_name(t));
 	shape y = { .rank = -1 };
 	if (x->rank >= 0 && grid->rank >= 0) {
 		const dim axes = grid->dims[grid->rank - 1];
 		if (x->rank != grid->rank || (dim_is_number(axes) && axes != x->rank - 2))
-			return fail(d, CLAST_ERROR_MODEL, "grid: expected rank %d and %d coordinates, found rank %d and %lld", x->rank,
-			            x->rank - 2, grid->rank, (long long)axes);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "grid: expected rank %d and %d coordinates, found rank %d and %lld",
+				    x->rank, x->rank - 2, grid->rank, (long long)axes);
 		y = *x;
 		if (!dims_unify(&y.dims[0], grid->dims[0]))
-			return fail(d, CLAST_ERROR_MODEL, "grid: expected %lld batches, found %lld", (long long)x->dims[0],
-			            (long long)grid->dims[0]);
+			return fail(d, CLAST_ERROR_MODEL, "grid: expected %lld batches, found %lld",
+				    (long long)x->dims[0], (long long)grid->dims[0]);
 		for (int a = 2; a < y.rank; a++)
 			y.dims[a] = grid->dims[a - 1];
 	}
@@ -100,7 +105,8 @@ static void filter_at(const attrs *at, const walk *x, int axis, double n, filter
 {
 	const int64_t extent = x->v->dims[axis];
 	double p = place(at, n, extent);
-	const double lo = at->align_corners ? 0 : -0.5, hi = at->align_corners ? (double)extent - 1 : (double)extent - 0.5;
+	const double lo = at->align_corners ? 0 : -0.5,
+		     hi = at->align_corners ? (double)extent - 1 : (double)extent - 0.5;
 	if (at->mode == NEAREST)
 		p = nearbyint(p);
 	if (at->padding == BORDER && (p < lo || p > hi))
@@ -136,7 +142,8 @@ static size_t multiply(const filter *f, int n, tap *taps)
 			const tap t = from[i];
 			for (int k = 0; k < f[a].taps; k++)
 				if (f[a].offset[k] != NONE && f[a].weight[k] != 0)
-					taps[kept++] = (tap){ t.offset + f[a].offset[k], t.weight * f[a].weight[k] };
+					taps[kept++] =
+						(tap){ t.offset + f[a].offset[k], t.weight * f[a].weight[k] };
 		}
 		count = kept;
 	}
@@ -189,7 +196,8 @@ static void sample_place(call *c, const walk *x, const iter *it, tap *taps)
 		filter_at(at, x, a + 2, load_real(grid, from + axis_offset(grid, n + 1, n - 1 - a)), &f[a]);
 	const size_t count = at->mode == NEAREST ? 0 : multiply(f, n, taps);
 	for (int64_t k = 0; k < y->dims[1]; k++) {
-		const int64_t base = x->table[0][it->index[0]] + x->table[1][k], at_y = to + axis_offset(y, 1, k);
+		const int64_t base = x->table[0][it->index[0]] + x->table[1][k],
+			      at_y = to + axis_offset(y, 1, k);
 		if (at->mode == NEAREST)
 			pick(y, at_y, x->v, f, n, base);
 		else
@@ -225,7 +233,18 @@ static clast_status reference(call *c)
 	return s;
 }
 
-static const op_version versions[] = { { 16, DTYPES_ALL_12 }, { 20, DTYPES_ALL_12 }, { 22, DTYPES_ALL_13 }, { 0 } };
-const op op_grid_sample = { .name = "GridSample", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                    .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .rule = RULE_FIXED, .infer = infer,
-	                    .reference = reference };
+static const op_version versions[] = {
+	{ 16, DTYPES_ALL_12 }, { 20, DTYPES_ALL_12 }, { 22, DTYPES_ALL_13 }, { 0 }
+};
+const op op_grid_sample = { .name = "GridSample",
+			    .domain = "",
+			    .versions = versions,
+			    .attrs = spec,
+			    .attrs_bytes = sizeof(attrs),
+			    .min_in = 2,
+			    .max_in = 2,
+			    .min_out = 1,
+			    .max_out = 1,
+			    .rule = RULE_FIXED,
+			    .infer = infer,
+			    .reference = reference };

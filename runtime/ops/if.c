@@ -6,9 +6,11 @@
 typedef struct attrs {
 	int then_branch, else_branch;
 } attrs;
-static const attr_spec spec[] = { { "then_branch", ATTR_GRAPH, offsetof(attrs, then_branch), .required = true },
-	                          { "else_branch", ATTR_GRAPH, offsetof(attrs, else_branch), .required = true },
-	                          { 0 } };
+static const attr_spec spec[] = {
+	{ "then_branch", ATTR_GRAPH, offsetof(attrs, then_branch), .required = true },
+	{ "else_branch", ATTR_GRAPH, offsetof(attrs, else_branch), .required = true },
+	{ 0 }
+};
 
 /* Values of a branch as seen from outside. */
 static clast_status infer_branch(const infer_in *in, int graph, infer_value *values, clast_diag *d)
@@ -21,7 +23,8 @@ static clast_status infer_branch(const infer_in *in, int graph, infer_value *val
 			if (dim_is_expr(values[i].ints[j]))
 				values[i].ints = NULL;
 		for (int a = 0; a < values[i].shape.rank; a++)
-			values[i].shape.dims[a] = body_outer_dim(in, values[i].shape.dims[a], n_outer, "branch");
+			values[i].shape.dims[a] =
+				body_outer_dim(in, values[i].shape.dims[a], n_outer, "branch");
 	}
 	return s;
 }
@@ -42,7 +45,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	const int64_t *cond = infer_numbers(in, 0, &n);
 	const bool only_yes = cond && cond[0], only_no = cond && !cond[0];
 	const clast_status then_status = infer_branch(in, at->then_branch, yes, only_no ? NULL : d);
-	const clast_status else_status = infer_branch(in, at->else_branch, no, only_yes || then_status ? NULL : d);
+	const clast_status else_status =
+		infer_branch(in, at->else_branch, no, only_yes || then_status ? NULL : d);
 	/* A branch that never runs may contradict the shapes at hand; functions written for any rank do. */
 	s = only_no ? else_status : then_status ? then_status : only_yes ? CLAST_OK : else_status;
 	for (size_t i = 0; i < in->n_out && !s; i++) {
@@ -75,9 +79,21 @@ static clast_status reference(call *c)
 	return s;
 }
 
-static const op_version versions[] = { { 1, DTYPES_BOOL },  { 11, DTYPES_BOOL }, { 13, DTYPES_BOOL }, { 16, DTYPES_BOOL },
-	                               { 19, DTYPES_BOOL }, { 21, DTYPES_BOOL }, { 23, DTYPES_BOOL }, { 24, DTYPES_BOOL },
-	                               { 25, DTYPES_BOOL }, { 0 } };
-const op op_if = { .name = "If", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs), .min_in = 1,
-	           .max_in = 1, .min_out = 1, .max_out = UINT16_MAX, .flags = OP_BODIES | OP_DATA_SHAPED, .rule = RULE_FIXED,
-	           .infer = infer, .reference = reference };
+static const op_version versions[] = { { 1, DTYPES_BOOL },  { 11, DTYPES_BOOL },
+				       { 13, DTYPES_BOOL }, { 16, DTYPES_BOOL },
+				       { 19, DTYPES_BOOL }, { 21, DTYPES_BOOL },
+				       { 23, DTYPES_BOOL }, { 24, DTYPES_BOOL },
+				       { 25, DTYPES_BOOL }, { 0 } };
+const op op_if = { .name = "If",
+		   .domain = "",
+		   .versions = versions,
+		   .attrs = spec,
+		   .attrs_bytes = sizeof(attrs),
+		   .min_in = 1,
+		   .max_in = 1,
+		   .min_out = 1,
+		   .max_out = UINT16_MAX,
+		   .flags = OP_BODIES | OP_DATA_SHAPED,
+		   .rule = RULE_FIXED,
+		   .infer = infer,
+		   .reference = reference };

@@ -1,6 +1,7 @@
-/* ONNX Loop: a subgraph run again and again while fewer than M runs were made and its condition holds. It takes the number of the
- * run, the condition and N carried values, and gives the condition, the carried values and K values that are stacked
- * along a new first axis. Without an input cond its condition is ignored. */
+/* ONNX Loop: a subgraph run again and again while fewer than M runs were made and its condition holds. It
+ * takes the number of the run, the condition and N carried values, and gives the condition, the carried
+ * values and K values that are stacked along a new first axis. Without an input cond its condition is
+ * ignored. */
 #include "body.h"
 
 typedef struct attrs {
@@ -20,13 +21,15 @@ static clast_status check_inputs(const infer_in *in, clast_diag *d)
 		if (s)
 			return s;
 		if (infer_count(in, i, &count) && count != 1)
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: expected one element, found %lld", i, (long long)count);
+			return fail(d, CLAST_ERROR_MODEL, "input %zu: expected one element, found %lld", i,
+				    (long long)count);
 	}
 	for (size_t i = 2; i < in->n_in; i++)
 		if (!has_input(in, i))
 			return fail(d, CLAST_ERROR_MODEL, "input %zu is missing", i);
 	if (in->n_out + 2 < in->n_in)
-		return fail(d, CLAST_ERROR_MODEL, "%zu carried values but only %zu outputs", in->n_in - 2, in->n_out);
+		return fail(d, CLAST_ERROR_MODEL, "%zu carried values but only %zu outputs", in->n_in - 2,
+			    in->n_out);
 	return CLAST_OK;
 }
 
@@ -56,21 +59,24 @@ static dim trip_count(const infer_in *in, const infer_value *next)
 {
 	size_t n;
 	const int64_t *cond = has_input(in, 1) ? infer_numbers(in, 1, &n) : NULL;
-	const bool always = !has_input(in, 1) || (cond && cond[0] && next->ints && next->int_count == 1 && next->ints[0] == 1);
+	const bool always = !has_input(in, 1) ||
+			    (cond && cond[0] && next->ints && next->int_count == 1 && next->ints[0] == 1);
 	if (cond && !cond[0])
 		return 0;
 	const dim *limit = infer_ints(in, 0, &n);
 	return always && limit && n == 1 && limit[0] != DIM_UNKNOWN ? dim_max(in->dims, 0, limit[0])
-	                                                            : infer_fresh(in, "trip", 0, DIM_NO_MAX);
+								    : infer_fresh(in, "trip", 0, DIM_NO_MAX);
 }
 
-static clast_status stacked_shape(const infer_in *in, const infer_value *piece, dim trip, size_t n_outer, shape *y, clast_diag *d)
+static clast_status stacked_shape(const infer_in *in, const infer_value *piece, dim trip, size_t n_outer,
+				  shape *y, clast_diag *d)
 {
 	y->rank = -1;
 	if (piece->shape.rank < 0)
 		return CLAST_OK;
 	if (piece->shape.rank >= CLAST_MAX_RANK)
-		return fail(d, CLAST_ERROR_MODEL, "a stacked value would have more than %d axes", CLAST_MAX_RANK);
+		return fail(d, CLAST_ERROR_MODEL, "a stacked value would have more than %d axes",
+			    CLAST_MAX_RANK);
 	y->rank = piece->shape.rank + 1;
 	y->dims[0] = trip;
 	for (int a = 1; a < y->rank; a++)
@@ -168,7 +174,17 @@ static clast_status reference(call *c)
 }
 
 static const op_version versions[] = { { 1, 0 },  { 11, 0 }, { 13, 0 }, { 16, 0 }, { 19, 0 },
-	                               { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
-const op op_loop = { .name = "Loop", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs), .min_in = 0,
-	             .max_in = UINT16_MAX, .min_out = 1, .max_out = UINT16_MAX, .flags = OP_BODIES | OP_DATA_SHAPED,
-	             .rule = RULE_FIXED, .infer = infer, .reference = reference };
+				       { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
+const op op_loop = { .name = "Loop",
+		     .domain = "",
+		     .versions = versions,
+		     .attrs = spec,
+		     .attrs_bytes = sizeof(attrs),
+		     .min_in = 0,
+		     .max_in = UINT16_MAX,
+		     .min_out = 1,
+		     .max_out = UINT16_MAX,
+		     .flags = OP_BODIES | OP_DATA_SHAPED,
+		     .rule = RULE_FIXED,
+		     .infer = infer,
+		     .reference = reference };

@@ -1,5 +1,6 @@
-/* ONNX MaxRoiPool: every region of interest, rounded to whole pixels, cut into pooled_shape bins (which may overlap by a pixel); a bin
- * gives its maximum, an empty one 0. X: [N, C, H, W]; rois: [R, 5] as (batch, x1, y1, x2, y2), corners included. */
+/* ONNX MaxRoiPool: every region of interest, rounded to whole pixels, cut into pooled_shape bins (which may
+ * overlap by a pixel); a bin gives its maximum, an empty one 0. X: [N, C, H, W]; rois: [R, 5] as (batch, x1,
+ * y1, x2, y2), corners included. */
 #include <math.h>
 
 #include "move.h"
@@ -8,9 +9,10 @@ typedef struct attrs {
 	int_list pooled_shape;
 	float spatial_scale;
 } attrs;
-static const attr_spec spec[] = { { "pooled_shape", ATTR_INTS, offsetof(attrs, pooled_shape), .required = true },
-	                          { "spatial_scale", ATTR_FLOAT, offsetof(attrs, spatial_scale), .f = 1 },
-	                          { 0 } };
+static const attr_spec spec[] = { { "pooled_shape", ATTR_INTS, offsetof(attrs, pooled_shape),
+				    .required = true },
+				  { "spatial_scale", ATTR_FLOAT, offsetof(attrs, spatial_scale), .f = 1 },
+				  { 0 } };
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 {
@@ -24,17 +26,19 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (at->pooled_shape.n != 2 || at->pooled_shape.v[0] < 1 || at->pooled_shape.v[1] < 1)
 		return fail(d, CLAST_ERROR_MODEL, "pooled_shape: expected two positive extents");
 	if (rois->rank == 2 && dim_is_number(rois->dims[1]) && rois->dims[1] != 5)
-		return fail(d, CLAST_ERROR_MODEL, "rois: expected 5 numbers a region, found %lld", (long long)rois->dims[1]);
+		return fail(d, CLAST_ERROR_MODEL, "rois: expected 5 numbers a region, found %lld",
+			    (long long)rois->dims[1]);
 	const shape y = { .rank = 4,
-		          .dims = { rois->rank == 2 ? rois->dims[0] : fresh_like(in, "rois"),
-			            x->rank == 4 ? x->dims[1] : fresh_like(in, "channels"), at->pooled_shape.v[0],
-			            at->pooled_shape.v[1] } };
+			  .dims = { rois->rank == 2 ? rois->dims[0] : fresh_like(in, "rois"),
+				    x->rank == 4 ? x->dims[1] : fresh_like(in, "channels"),
+				    at->pooled_shape.v[0], at->pooled_shape.v[1] } };
 	infer_set(out, 0, in->in[0].dtype, &y);
 	return CLAST_OK;
 }
 
 /* Pixels [*lo, *hi) of a bin. */
-static void bin_range(double start, double end, int64_t bins, int64_t bin, int64_t extent, int64_t *lo, int64_t *hi)
+static void bin_range(double start, double end, int64_t bins, int64_t bin, int64_t extent, int64_t *lo,
+		      int64_t *hi)
 {
 	const double size = fmax(end - start + 1, 1) / (double)bins;
 	*lo = (int64_t)fmin(fmax(floor((double)bin * size) + start, 0), (double)extent);
@@ -64,16 +68,20 @@ static clast_status pool_region(call *c, const walk *x, int64_t r)
 		p[k] = load_real(rois, axis_offset(rois, 0, r) + axis_offset(rois, 1, k)) * (k ? scale : 1);
 	for (int k = 0; k < 5; k++)
 		if (!(fabs(p[k]) < 0x1p53))
-			return fail(c->diag, CLAST_ERROR_DATA, "rois: element [%lld, %d] is out of range", (long long)r, k);
+			return fail(c->diag, CLAST_ERROR_DATA, "rois: element [%lld, %d] is out of range",
+				    (long long)r, k);
 	clast_status s = wrap_index(c, "rois", (int64_t)p[0], x->v->dims[0], &batch);
 	for (int64_t k = 0; k < y->dims[1] && !s; k++)
 		for (int64_t i = 0; i < y->dims[2]; i++)
 			for (int64_t j = 0; j < y->dims[3]; j++) {
 				int64_t rows[2], columns[2];
-				bin_range(round(p[2]), round(p[4]), y->dims[2], i, x->v->dims[2], &rows[0], &rows[1]);
-				bin_range(round(p[1]), round(p[3]), y->dims[3], j, x->v->dims[3], &columns[0], &columns[1]);
-				store_real(y, view_offset(y, (const int64_t[]){ r, k, i, j }),
-				           bin_maximum(x, x->table[0][batch] + x->table[1][k], rows, columns));
+				bin_range(round(p[2]), round(p[4]), y->dims[2], i, x->v->dims[2], &rows[0],
+					  &rows[1]);
+				bin_range(round(p[1]), round(p[3]), y->dims[3], j, x->v->dims[3], &columns[0],
+					  &columns[1]);
+				store_real(
+					y, view_offset(y, (const int64_t[]){ r, k, i, j }),
+					bin_maximum(x, x->table[0][batch] + x->table[1][k], rows, columns));
 			}
 	return s || call_proceed(c) ? s : CLAST_ERROR_CANCELLED;
 }
@@ -91,6 +99,15 @@ static clast_status reference(call *c)
 }
 
 static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 22, DTYPES_FLOAT_BF16 }, { 0 } };
-const op op_max_roi_pool = { .name = "MaxRoiPool", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                     .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1, .rule = RULE_FIXED, .infer = infer,
-	                     .reference = reference };
+const op op_max_roi_pool = { .name = "MaxRoiPool",
+			     .domain = "",
+			     .versions = versions,
+			     .attrs = spec,
+			     .attrs_bytes = sizeof(attrs),
+			     .min_in = 2,
+			     .max_in = 2,
+			     .min_out = 1,
+			     .max_out = 1,
+			     .rule = RULE_FIXED,
+			     .infer = infer,
+			     .reference = reference };

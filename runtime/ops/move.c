@@ -23,7 +23,8 @@ void move_offsets(move *m, int64_t n, int64_t *to, int64_t *from)
 }
 
 /* The stride of an axis that moves in steps, or false where it is split and does not. */
-static bool affine(const tensor_view *v, int axis, int64_t start, int64_t step, int64_t *base, int64_t *stride)
+static bool affine(const tensor_view *v, int axis, int64_t start, int64_t step, int64_t *base,
+		   int64_t *stride)
 {
 	if (axis >= 0 && v->split[axis])
 		return false;
@@ -40,20 +41,20 @@ static int64_t *stepped(mem *m, const tensor_view *v, int64_t n, int axis, int64
 	return table;
 }
 
-void move_range(move *m, int64_t n, int to_axis, int64_t to_start, int64_t to_step, int from_axis, int64_t from_start,
-                int64_t from_step)
+void move_range(move *m, int64_t n, int to_axis, int64_t to_start, int64_t to_step, int from_axis,
+		int64_t from_start, int64_t from_step)
 {
 	move_axis a = { .n = n };
 	int64_t to_base = m->to_base, from_base = m->from_base;
 	if (n == 0 || (affine(m->to, to_axis, to_start, to_step, &to_base, &a.to_stride) &&
-	               affine(m->from, from_axis, from_start, from_step, &from_base, &a.from_stride))) {
+		       affine(m->from, from_axis, from_start, from_step, &from_base, &a.from_stride))) {
 		m->to_base = to_base;
 		m->from_base = from_base;
 		m->axes[m->n++] = a;
 		return;
 	}
 	move_offsets(m, n, stepped(m->c->memory, m->to, n, to_axis, to_start, to_step),
-	             stepped(m->c->memory, m->from, n, from_axis, from_start, from_step));
+		     stepped(m->c->memory, m->from, n, from_axis, from_start, from_step));
 }
 
 void move_whole(move *m, int to_axis, int from_axis)
@@ -89,7 +90,7 @@ static void merge(move *m)
 
 /* size is a constant at every call, so that each becomes a loop of plain loads and stores. */
 static inline __attribute__((always_inline)) void copy_axis(const move_axis *a, char *to, const char *from,
-                                                            const void *fill, size_t size)
+							    const void *fill, size_t size)
 {
 	for (int64_t i = 0; i < a->n; i++) {
 		const int64_t t = a->to ? a->to[i] : i * a->to_stride;
@@ -158,7 +159,8 @@ static void copy_all(move *m)
 	if (!m->n)
 		m->axes[m->n++] = (move_axis){ .n = 1 };
 	const int64_t size = (int64_t)clast_dtype_bytes(m->to->dtype);
-	copy_axes(m, 0, (char *)m->to->data + m->to_base * size, (const char *)m->from->data + m->from_base * size);
+	copy_axes(m, 0, (char *)m->to->data + m->to_base * size,
+		  (const char *)m->from->data + m->from_base * size);
 }
 
 clast_status move_run(move *m)
@@ -252,8 +254,8 @@ clast_status call_ints(call *c, size_t i, size_t max, int64_t *out, size_t *n)
 		return CLAST_OK;
 	const tensor_view *v = c->in[i];
 	if (view_count(v) > (int64_t)max)
-		return fail(c->diag, CLAST_ERROR_DATA, "input %zu: expected at most %zu elements, found %lld", i, max,
-		            (long long)view_count(v));
+		return fail(c->diag, CLAST_ERROR_DATA, "input %zu: expected at most %zu elements, found %lld",
+			    i, max, (long long)view_count(v));
 	for (iter it = iter_over(v); iter_next(&it);)
 		out[(*n)++] = get_int(v, &it);
 	return CLAST_OK;
@@ -262,8 +264,8 @@ clast_status call_ints(call *c, size_t i, size_t max, int64_t *out, size_t *n)
 clast_status wrap_index(call *c, const char *what, int64_t index, int64_t extent, int64_t *out)
 {
 	if (index < -extent || index >= extent)
-		return fail(c->diag, CLAST_ERROR_DATA, "%s: expected an index in [%lld, %lld), found %lld", what,
-		            (long long)-extent, (long long)extent, (long long)index);
+		return fail(c->diag, CLAST_ERROR_DATA, "%s: expected an index in [%lld, %lld), found %lld",
+			    what, (long long)-extent, (long long)extent, (long long)index);
 	*out = index < 0 ? index + extent : index;
 	return CLAST_OK;
 }
@@ -277,7 +279,8 @@ const dim *list_or_input(const infer_in *in, const int_list *list, size_t i, siz
 	*given = list->given;
 	dim *ints = list->given ? infer_new_ints(in, list->n) : NULL;
 	for (size_t j = 0; ints && j < list->n; j++)
-		ints[j] = dim_is_number(list->v[j]) ? list->v[j] : DIM_END_ID; /* the lowest few of int64 are no dims */
+		ints[j] = dim_is_number(list->v[j]) ? list->v[j]
+						    : DIM_END_ID; /* the lowest few of int64 are no dims */
 	return ints;
 }
 
@@ -290,7 +293,8 @@ const int64_t *numbers_or_input(const infer_in *in, const int_list *list, size_t
 	return ints;
 }
 
-clast_status list_or_call(call *c, const int_list *list, size_t i, size_t max, int64_t *out, size_t *n, bool *given)
+clast_status list_or_call(call *c, const int_list *list, size_t i, size_t max, int64_t *out, size_t *n,
+			  bool *given)
 {
 	*given = true;
 	if (i < c->n_in && c->in[i])
@@ -298,7 +302,8 @@ clast_status list_or_call(call *c, const int_list *list, size_t i, size_t max, i
 	*given = list->given;
 	*n = list->n;
 	if (list->n > max)
-		return fail(c->diag, CLAST_ERROR_MODEL, "attribute list: expected at most %zu elements, found %zu", max, list->n);
+		return fail(c->diag, CLAST_ERROR_MODEL,
+			    "attribute list: expected at most %zu elements, found %zu", max, list->n);
 	if (list->n)
 		memcpy(out, list->v, list->n * sizeof *out);
 	return CLAST_OK;
@@ -344,7 +349,8 @@ bool ints_view(const infer_in *in, size_t i, tensor_view *v)
 	return true;
 }
 
-clast_status infer_view_ints(const infer_in *in, infer_out *out, size_t i, const tensor_view *v, clast_diag *d)
+clast_status infer_view_ints(const infer_in *in, infer_out *out, size_t i, const tensor_view *v,
+			     clast_diag *d)
 {
 	size_t count, n = 0;
 	if (!infer_small(out->out[i].dtype, &out->out[i].shape, &count) || (int64_t)count != view_count(v))

@@ -1,14 +1,17 @@
-/* Operators that only move elements: copies described axis by axis, for any strides and orders of both sides. */
+/* Operators that only move elements: copies described axis by axis, for any strides and orders of both sides.
+ */
 #ifndef CLAST_MOVE_H
 #define CLAST_MOVE_H
 
 #include "infer.h"
 
-/* A product of axes: element (i0, i1, ...) of the product is copied from the sum of the axes' `from` offsets to the sum of
- * their `to` offsets. Axes that stay affine are merged before the copy, so that dense parts become memcpy. */
+/* A product of axes: element (i0, i1, ...) of the product is copied from the sum of the axes' `from` offsets
+ * to the sum of their `to` offsets. Axes that stay affine are merged before the copy, so that dense parts
+ * become memcpy. */
 typedef struct move_axis {
 	int64_t n;
-	int64_t *to, *from; /* n offsets; NULL: multiples of the stride. MOVE_FILL in from: the fill element */
+	int64_t *to,
+		*from; /* n offsets; NULL: multiples of the stride. MOVE_FILL in from: the fill element */
 	int64_t to_stride, from_stride;
 } move_axis;
 #define MOVE_FILL INT64_MIN
@@ -23,18 +26,19 @@ typedef struct move {
 	clast_status status; /* the first failure; later steps do nothing */
 } move;
 
-/* move_start, then axes from the outermost to the innermost, then move_run, which copies and frees the tables and returns the
- * status of the whole. */
+/* move_start, then axes from the outermost to the innermost, then move_run, which copies and frees the tables
+ * and returns the status of the whole. */
 void move_start(move *m, call *c, const tensor_view *to, const tensor_view *from);
-/* n elements: index to_start + i * to_step of an axis of `to`, from_start + i * from_step of an axis of `from`. An axis of -1
- * does not move. */
-void move_range(move *m, int64_t n, int to_axis, int64_t to_start, int64_t to_step, int from_axis, int64_t from_start,
-                int64_t from_step);
+/* n elements: index to_start + i * to_step of an axis of `to`, from_start + i * from_step of an axis of
+ * `from`. An axis of -1 does not move. */
+void move_range(move *m, int64_t n, int to_axis, int64_t to_start, int64_t to_step, int from_axis,
+		int64_t from_start, int64_t from_step);
 /* All of an axis that both sides have. */
 void move_whole(move *m, int to_axis, int from_axis);
 /* Element i of the axis of `to` comes from index source[i] of the axis of `from`; -1 is the fill element. */
 void move_indexed(move *m, int64_t n, int to_axis, int from_axis, const int64_t *source);
-/* n pairs of offsets from mem_array(c->memory, n, sizeof(int64_t)), which move_run frees; a NULL fails for want of memory. */
+/* n pairs of offsets from mem_array(c->memory, n, sizeof(int64_t)), which move_run frees; a NULL fails for
+ * want of memory. */
 void move_offsets(move *m, int64_t n, int64_t *to, int64_t *from);
 clast_status move_run(move *m);
 
@@ -65,8 +69,8 @@ static inline void walk_carry(walk *w, int axis)
 	for (a = a < 0 ? 0 : a; a + 1 < w->v->rank; a++)
 		w->outer[a + 1] = w->outer[a] + w->table[a][w->index[a]];
 }
-/* To the next element, or to the first one of the next row of the last axis when at the first of one. Past the end they start
- * again. */
+/* To the next element, or to the first one of the next row of the last axis when at the first of one. Past
+ * the end they start again. */
 static inline void walk_next(walk *w)
 {
 	const int last = w->v->rank - 1;
@@ -103,24 +107,26 @@ static inline int wrap_axis(int64_t axis, int rank)
 /* index in [-extent, extent) to [0, extent), else CLAST_ERROR_DATA. */
 clast_status wrap_index(call *c, const char *what, int64_t index, int64_t extent, int64_t *out);
 
-/* A list that some versions have as an attribute and later ones as input i: its elements, or NULL where not known.
- * *given says whether it is there at all. */
+/* A list that some versions have as an attribute and later ones as input i: its elements, or NULL where not
+ * known. *given says whether it is there at all. */
 const dim *list_or_input(const infer_in *in, const int_list *list, size_t i, size_t *n, bool *given);
 /* The same, but only if all of them are numbers. */
 const int64_t *numbers_or_input(const infer_in *in, const int_list *list, size_t i, size_t *n, bool *given);
 /* The same while running. */
-clast_status list_or_call(call *c, const int_list *list, size_t i, size_t max, int64_t *out, size_t *n, bool *given);
+clast_status list_or_call(call *c, const int_list *list, size_t i, size_t max, int64_t *out, size_t *n,
+			  bool *given);
 
 /* Output 0 with the elements of input 0 as a plain change of shape: Reshape, Flatten, Squeeze, Unsqueeze. */
 clast_status regroup_reference(call *c);
 int regroup_views(const infer_in *in, const infer_value *out, view_step *steps);
 /* Output 0 gets the elements known of input 0, in their order, where it has as many. */
 void infer_same_ints(const infer_in *in, infer_out *out);
-/* The known elements of input i as a view to be sliced, permuted or broadcast (its int64 elements are dims, to be looked at only by
- * infer_view_ints); false if they are not known. */
+/* The known elements of input i as a view to be sliced, permuted or broadcast (its int64 elements are dims,
+ * to be looked at only by infer_view_ints); false if they are not known. */
 bool ints_view(const infer_in *in, size_t i, tensor_view *v);
 /* Output i gets the elements of such a view if they are as many as its shape says and worth following. */
-clast_status infer_view_ints(const infer_in *in, infer_out *out, size_t i, const tensor_view *v, clast_diag *d);
+clast_status infer_view_ints(const infer_in *in, infer_out *out, size_t i, const tensor_view *v,
+			     clast_diag *d);
 /* Extents that must be equal: numbers win over expressions. False if they are two different numbers. */
 bool dims_unify(dim *a, dim b);
 dim fresh_like(const infer_in *in, const char *hint);

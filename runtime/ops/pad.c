@@ -1,7 +1,7 @@
-/* ONNX Pad: elements added before and after along axes, or taken away where a pad is negative. What is added is a constant, the
- * axis mirrored without its border (reflect), the border repeated (edge), or the axis repeated (wrap). Negative pads are
- * applied first; the other modes then see the axis that is left.
- * Opset 1 and 2 have attributes, opset 11 inputs, opset 18 an input axes. */
+/* ONNX Pad: elements added before and after along axes, or taken away where a pad is negative. What is added
+ * is a constant, the axis mirrored without its border (reflect), the border repeated (edge), or the axis
+ * repeated (wrap). Negative pads are applied first; the other modes then see the axis that is left. Opset 1
+ * and 2 have attributes, opset 11 inputs, opset 18 an input axes. */
 #include "move.h"
 #include "pad.h"
 
@@ -9,12 +9,14 @@ static const char *const modes[] = { "constant", "reflect", "edge", NULL };
 static const char *const modes_19[] = { "constant", "reflect", "edge", "wrap", NULL };
 
 typedef pad_attrs attrs;
-static const attr_spec spec[] = { { "paddings", ATTR_INTS, offsetof(attrs, pads), .required = true, .until = 2 },
-	                          { "pads", ATTR_INTS, offsetof(attrs, pads), .required = true, .since = 2, .until = 11 },
-	                          { "value", ATTR_FLOAT, offsetof(attrs, value), .until = 11 },
-	                          { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes, .until = 19 },
-	                          { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_19, .since = 19 },
-	                          { 0 } };
+static const attr_spec spec[] = {
+	{ "paddings", ATTR_INTS, offsetof(attrs, pads), .required = true, .until = 2 },
+	{ "pads", ATTR_INTS, offsetof(attrs, pads), .required = true, .since = 2, .until = 11 },
+	{ "value", ATTR_FLOAT, offsetof(attrs, value), .until = 11 },
+	{ "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes, .until = 19 },
+	{ "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes_19, .since = 19 },
+	{ 0 }
+};
 
 typedef pad_params params;
 
@@ -34,7 +36,8 @@ clast_status pad_read(const infer_in *in, int rank, pad_params *p, clast_diag *d
 		return s;
 	const size_t listed = axes ? n_axes : (size_t)rank;
 	if (pads && n != 2 * listed)
-		return fail(d, CLAST_ERROR_MODEL, "pads: expected %zu elements for %zu axes, found %zu", 2 * listed, listed, n);
+		return fail(d, CLAST_ERROR_MODEL, "pads: expected %zu elements for %zu axes, found %zu",
+			    2 * listed, listed, n);
 	for (int a = 0; a < rank; a++)
 		p->before[a] = p->after[a] = 0;
 	for (size_t i = 0; i < listed; i++) {
@@ -53,7 +56,8 @@ static clast_status check_value(const infer_in *in, clast_diag *d)
 	if (!has_input(in, 2))
 		return CLAST_OK;
 	if (infer_count(in, 2, &count) && count != 1)
-		return fail(d, CLAST_ERROR_MODEL, "input 2 (constant_value): expected one element, found %lld", (long long)count);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "input 2 (constant_value): expected one element, found %lld", (long long)count);
 	return infer_same_dtype(in, 0, 2, d);
 }
 
@@ -64,12 +68,14 @@ static clast_status padded_extent(const infer_in *in, const params *p, int a, di
 	if (*extent == DIM_UNKNOWN)
 		*extent = fresh_like(in, "pad");
 	if (*extent == DIM_ERROR || (dim_is_number(*extent) && *extent < 0))
-		return fail(d, CLAST_ERROR_MODEL, "pads: axis %d with pads %lld and %lld gets no valid extent", a,
-		            (long long)p->before[a], (long long)p->after[a]);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "pads: axis %d with pads %lld and %lld gets no valid extent", a,
+			    (long long)p->before[a], (long long)p->after[a]);
 	const int mode = ((const attrs *)in->attrs)->mode;
 	if (mode != PAD_CONSTANT && dim_is_number(x) && dim_is_number(*extent) && *extent &&
 	    (x <= 0 || p->before[a] <= -x || p->after[a] <= -x))
-		return fail(d, CLAST_ERROR_MODEL, "pads: axis %d has no element left that mode %s could repeat", a, modes_19[mode]);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "pads: axis %d has no element left that mode %s could repeat", a, modes_19[mode]);
 	return CLAST_OK;
 }
 
@@ -142,7 +148,8 @@ static clast_status reference(call *c)
 	const attrs *at = c->attrs;
 	const int_list none = { 0 };
 	const int rank = c->in[0]->rank;
-	int64_t pads[2 * CLAST_MAX_RANK], axes[CLAST_MAX_RANK], before[CLAST_MAX_RANK] = { 0 }, after[CLAST_MAX_RANK] = { 0 };
+	int64_t pads[2 * CLAST_MAX_RANK], axes[CLAST_MAX_RANK], before[CLAST_MAX_RANK] = { 0 },
+								after[CLAST_MAX_RANK] = { 0 };
 	size_t n, n_axes;
 	bool given, axes_given;
 	clast_status s = list_or_call(c, &at->pads, 1, 2 * CLAST_MAX_RANK, pads, &n, &given);
@@ -178,9 +185,28 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return mask;
 }
 
-static const op_version versions[] = { { 1, DTYPES_FLOAT },   { 2, DTYPES_FLOAT },   { 11, DTYPES_REAL },   { 13, DTYPES_ALL_13 },
-	                               { 18, DTYPES_ALL_13 }, { 19, DTYPES_ALL_13 }, { 21, DTYPES_ALL_21 }, { 23, DTYPES_ALL_23 },
-	                               { 24, DTYPES_ALL_24 }, { 25, DTYPES_ALL_25 }, { 0 } };
-const op op_pad = { .name = "Pad", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	            .min_in = 1, .max_in = 4, .min_out = 1, .max_out = 1, .shape_inputs = 1u << 1 | 1u << 3, .rule = RULE_AXIS,
-	            .infer = infer, .reference = reference, .cut = cut };
+static const op_version versions[] = { { 1, DTYPES_FLOAT },
+				       { 2, DTYPES_FLOAT },
+				       { 11, DTYPES_REAL },
+				       { 13, DTYPES_ALL_13 },
+				       { 18, DTYPES_ALL_13 },
+				       { 19, DTYPES_ALL_13 },
+				       { 21, DTYPES_ALL_21 },
+				       { 23, DTYPES_ALL_23 },
+				       { 24, DTYPES_ALL_24 },
+				       { 25, DTYPES_ALL_25 },
+				       { 0 } };
+const op op_pad = { .name = "Pad",
+		    .domain = "",
+		    .versions = versions,
+		    .attrs = spec,
+		    .attrs_bytes = sizeof(attrs),
+		    .min_in = 1,
+		    .max_in = 4,
+		    .min_out = 1,
+		    .max_out = 1,
+		    .shape_inputs = 1u << 1 | 1u << 3,
+		    .rule = RULE_AXIS,
+		    .infer = infer,
+		    .reference = reference,
+		    .cut = cut };

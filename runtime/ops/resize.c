@@ -1,5 +1,6 @@
-/* ONNX Resize (opset 10 on) and Upsample (1 to 9): x sampled at other places along its axes. Interpolation is separable: the axes are
- * done one after the other in double. Coordinates, filters and rounding are in resize_table.c. */
+/* ONNX Resize (opset 10 on) and Upsample (1 to 9): x sampled at other places along its axes. Interpolation is
+ * separable: the axes are done one after the other in double. Coordinates, filters and rounding are in
+ * resize_table.c. */
 #include "resize.h"
 
 #include <math.h>
@@ -11,10 +12,13 @@ enum { STRETCH, NOT_LARGER, NOT_SMALLER };
 static const char *const modes[] = { "nearest", "linear", "cubic", NULL };
 static const char *const modes_10[] = { "nearest", "linear", NULL };
 static const char *const modes_1[] = { "nearest", "bilinear", NULL };
-static const char *const coordinates_11[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-	                                      "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL };
-static const char *const coordinates_19[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-	                                      "tf_crop_and_resize", "tf_half_pixel_for_nn", "half_pixel_symmetric", NULL };
+static const char *const coordinates_11[] = { "half_pixel", "pytorch_half_pixel", "align_corners",
+					      "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn",
+					      NULL };
+static const char *const coordinates_19[] = { "half_pixel",           "pytorch_half_pixel",
+					      "align_corners",        "asymmetric",
+					      "tf_crop_and_resize",   "tf_half_pixel_for_nn",
+					      "half_pixel_symmetric", NULL };
 static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
 static const char *const policies[] = { "stretch", "not_larger", "not_smaller", NULL };
 
@@ -22,8 +26,10 @@ static const char *const policies[] = { "stretch", "not_larger", "not_smaller", 
 static const attr_spec spec[] = {
 	{ "mode", ATTR_ENUM, AT(mode), .names = modes_10, .until = 11 },
 	{ "mode", ATTR_ENUM, AT(mode), .names = modes, .since = 11 },
-	{ "coordinate_transformation_mode", ATTR_ENUM, AT(coordinates), .names = coordinates_11, .since = 11, .until = 19 },
-	{ "coordinate_transformation_mode", ATTR_ENUM, AT(coordinates), .names = coordinates_19, .since = 19 },
+	{ "coordinate_transformation_mode", ATTR_ENUM, AT(coordinates), .names = coordinates_11, .since = 11,
+	  .until = 19 },
+	{ "coordinate_transformation_mode", ATTR_ENUM, AT(coordinates), .names = coordinates_19,
+	  .since = 19 },
 	{ "nearest_mode", ATTR_ENUM, AT(rounding), .names = roundings, .since = 11 },
 	{ "cubic_coeff_a", ATTR_FLOAT, AT(cubic_a), .f = -0.75f, .since = 11 },
 	{ "exclude_outside", ATTR_BOOL, AT(exclude_outside), .since = 11 },
@@ -33,12 +39,14 @@ static const attr_spec spec[] = {
 	{ "keep_aspect_ratio_policy", ATTR_ENUM, AT(policy), .names = policies, .since = 18 },
 	{ 0 }
 };
-static const attr_spec spec_upsample[] = { { "mode", ATTR_ENUM, AT(mode), .names = modes_1, .until = 7 },
-	                                   { "mode", ATTR_ENUM, AT(mode), .names = modes_10, .since = 7 },
-	                                   { "height_scale", ATTR_FLOAT, AT(height_scale), .required = true, .until = 7 },
-	                                   { "width_scale", ATTR_FLOAT, AT(width_scale), .required = true, .until = 7 },
-	                                   { "scales", ATTR_FLOATS, AT(scales), .required = true, .since = 7, .until = 9 },
-	                                   { 0 } };
+static const attr_spec spec_upsample[] = {
+	{ "mode", ATTR_ENUM, AT(mode), .names = modes_1, .until = 7 },
+	{ "mode", ATTR_ENUM, AT(mode), .names = modes_10, .since = 7 },
+	{ "height_scale", ATTR_FLOAT, AT(height_scale), .required = true, .until = 7 },
+	{ "width_scale", ATTR_FLOAT, AT(width_scale), .required = true, .until = 7 },
+	{ "scales", ATTR_FLOATS, AT(scales), .required = true, .since = 7, .until = 9 },
+	{ 0 }
+};
 
 resize_attrs resize_settings(const op *o, int version, const resize_attrs *at)
 {
@@ -95,7 +103,8 @@ static bool known_scale(const infer_in *in, int rank, int i, double *scale)
 	return infer_real(in, scales_input(in->op, in->version), i, scale);
 }
 
-/* floor(extent * scale), in float32 as ONNX's own shape inference does; roi plays no part in any implementation. */
+/* floor(extent * scale), in float32 as ONNX's own shape inference does; roi plays no part in any
+ * implementation. */
 static clast_status scaled(const infer_in *in, double scale, dim *extent, clast_diag *d)
 {
 	if (!(scale > 0) || isinf(scale))
@@ -103,14 +112,16 @@ static clast_status scaled(const infer_in *in, double scale, dim *extent, clast_
 	if (dim_is_number(*extent)) {
 		const float y = floorf((float)*extent * (float)scale);
 		if (!(y < 0x1p53f))
-			return fail(d, CLAST_ERROR_MODEL, "scales: an extent of %lld times %g is too large", (long long)*extent, scale);
+			return fail(d, CLAST_ERROR_MODEL, "scales: an extent of %lld times %g is too large",
+				    (long long)*extent, scale);
 		*extent = (int64_t)y;
 		return CLAST_OK;
 	}
 	/* A dyadic factor stays an expression. */
 	for (int64_t q = 1; q <= 1024; q *= 2)
 		if (scale * (double)q == floor(scale * (double)q) && scale < 0x1p31) {
-			*extent = dim_floor_div(in->dims, dim_mul(in->dims, *extent, (int64_t)(scale * (double)q)), q);
+			*extent = dim_floor_div(in->dims,
+						dim_mul(in->dims, *extent, (int64_t)(scale * (double)q)), q);
 			return CLAST_OK;
 		}
 	*extent = fresh_like(in, "resize");
@@ -123,7 +134,8 @@ static clast_status by_scales(const infer_in *in, int n, const int *axes, shape 
 	const resize_attrs *at = in->attrs;
 	int64_t count = from ? -1 : in->version < 7 ? n : (int64_t)at->scales.n;
 	if ((!from || infer_count(in, from, &count)) && count != n)
-		return fail(d, CLAST_ERROR_MODEL, "scales: expected %d elements, found %lld", n, (long long)count);
+		return fail(d, CLAST_ERROR_MODEL, "scales: expected %d elements, found %lld", n,
+			    (long long)count);
 	for (int i = 0; i < n; i++) {
 		double scale;
 		clast_status s = CLAST_OK;
@@ -161,8 +173,9 @@ static clast_status by_sizes(const infer_in *in, int n, const int *axes, shape *
 		numbers = numbers && dim_is_number(sizes[i]) && dim_is_number(y->dims[axes[i]]);
 		if (sizes && dim_is_number(sizes[i]) &&
 		    (sizes[i] < 0 || (sizes[i] && y->dims[axes[i]] == 0) || sizes[i] > INT64_C(1) << 53))
-			return fail(d, CLAST_ERROR_MODEL, "sizes: an extent of %lld cannot be resized to %lld",
-			            (long long)y->dims[axes[i]], (long long)sizes[i]);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "sizes: an extent of %lld cannot be resized to %lld",
+				    (long long)y->dims[axes[i]], (long long)sizes[i]);
 	}
 	const double scale = policy != STRETCH && numbers ? common_scale(policy, n, axes, y->dims, sizes) : 1;
 	for (int i = 0; i < n; i++) {
@@ -184,7 +197,8 @@ static clast_status check_settings(const infer_in *in, clast_diag *d)
 	const size_t scales = scales_input(in->op, in->version), sizes = sizes_input(in->op, in->version);
 	uint32_t mask;
 	if (at->mode != RESIZE_NEAREST && (t == CLAST_STRING || dtype_is_complex(t)))
-		return fail(d, CLAST_ERROR_UNSUPPORTED, "mode %s is not implemented for %s", modes[at->mode], clast_dtype_name(t));
+		return fail(d, CLAST_ERROR_UNSUPPORTED, "mode %s is not implemented for %s", modes[at->mode],
+			    clast_dtype_name(t));
 	if (scales && !has_input(in, scales) && is_empty(in, sizes))
 		return fail(d, CLAST_ERROR_MODEL, "neither scales nor sizes are given");
 	if (in->in[0].shape.rank >= 0 && at->axes.given)
@@ -231,8 +245,9 @@ static clast_status read_roi(call *c, int n, const int *axes, resize_axis *r)
 {
 	const tensor_view *roi = c->n_in > 1 ? c->in[1] : NULL;
 	if (!roi || roi->rank != 1 || roi->dims[0] != 2 * n)
-		return fail(c->diag, CLAST_ERROR_DATA, "roi: expected %d elements for tf_crop_and_resize, found %lld", 2 * n,
-		            roi ? (long long)view_count(roi) : 0);
+		return fail(c->diag, CLAST_ERROR_DATA,
+			    "roi: expected %d elements for tf_crop_and_resize, found %lld", 2 * n,
+			    roi ? (long long)view_count(roi) : 0);
 	for (int i = 0; i < n; i++) {
 		r[axes[i]].roi_start = element(roi, i);
 		r[axes[i]].roi_end = element(roi, n + i);
@@ -266,14 +281,18 @@ clast_status resize_read_axes(call *c, resize_axis *r)
 	}
 	for (int a = 0; a < x->rank; a++)
 		r[a] = (resize_axis){ x->dims[a], y->dims[a], 1, (double)x->dims[a], 0, 1 };
-	const double common = n_sizes && at.policy != STRETCH ? common_scale(at.policy, n, axes, x->dims, size) : 0;
+	const double common =
+		n_sizes && at.policy != STRETCH ? common_scale(at.policy, n, axes, x->dims, size) : 0;
 	for (int i = 0; i < n; i++) {
 		resize_axis *a = &r[axes[i]];
-		a->scale = common ? common : n_sizes ? (double)a->out / (double)a->in : call_scale(c, x->rank, i);
+		a->scale = common    ? common
+			   : n_sizes ? (double)a->out / (double)a->in
+				     : call_scale(c, x->rank, i);
 		a->width = n_sizes && !common ? (double)a->out : (double)a->in * a->scale;
 		if (a->out && (!a->in || !(a->scale > 0) || isinf(a->scale)))
-			return fail(c->diag, CLAST_ERROR_DATA, "axis %d: cannot be resized from %lld to %lld by %g", axes[i],
-			            (long long)a->in, (long long)a->out, a->scale);
+			return fail(c->diag, CLAST_ERROR_DATA,
+				    "axis %d: cannot be resized from %lld to %lld by %g", axes[i],
+				    (long long)a->in, (long long)a->out, a->scale);
 	}
 	return at.coordinates == RESIZE_CROP ? read_roi(c, n, axes, r) : CLAST_OK;
 }
@@ -284,7 +303,8 @@ static clast_status pick_nearest(call *c, const resize_attrs *at, const resize_a
 	tensor_view value;
 	view_dense(&value, c->out[0]->dtype, 0, NULL, fill);
 	if (dtype_is_complex(value.dtype))
-		value.dtype = value.dtype == CLAST_COMPLEX64 ? CLAST_FLOAT32 : CLAST_FLOAT64; /* the real part comes first */
+		value.dtype = value.dtype == CLAST_COMPLEX64 ? CLAST_FLOAT32
+							     : CLAST_FLOAT64; /* the real part comes first */
 	if (value.dtype != CLAST_STRING)
 		store_real(&value, 0, at->extrapolation);
 	move m;
@@ -326,8 +346,8 @@ static void weighted_rows(const resize_table *t, int64_t o, int64_t inner, const
 }
 
 /* y[outer, o, inner] from x[outer, i, inner]. */
-static void interpolate(const resize_table *t, double extrapolation, int64_t outer, int64_t extent, int64_t inner,
-                        const double *x, double *y)
+static void interpolate(const resize_table *t, double extrapolation, int64_t outer, int64_t extent,
+			int64_t inner, const double *x, double *y)
 {
 	for (int64_t b = 0; b < outer; b++, x += extent * inner)
 		for (int64_t o = 0; o < t->n; o++, y += inner) {
@@ -396,7 +416,8 @@ static clast_status store_stage(call *c, const stage *s)
 	if (!walk_start(&w, c->memory, c->out[0]))
 		return fail_memory(c->diag, 0);
 	for (size_t i = 0; i < s->count; i++, walk_next(&w))
-		store_real(c->out[0], walk_offset(&w), dtype_is_float(c->out[0]->dtype) ? s->v[i] : nearbyint(s->v[i]));
+		store_real(c->out[0], walk_offset(&w),
+			   dtype_is_float(c->out[0]->dtype) ? s->v[i] : nearbyint(s->v[i]));
 	walk_end(&w, c->memory);
 	return CLAST_OK;
 }
@@ -437,24 +458,49 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	const dim *sizes = is_empty(in, from) ? NULL : infer_ints(in, from, &count);
 	for (int i = 0; i < n; i++) {
 		double scale;
-		const bool same = sizes ? count == (size_t)n && sizes[i] == in->in[0].shape.dims[axes[i]]
-		                        : is_empty(in, from) && known_scale(in, rank, i, &scale) && scale == 1;
+		const bool same =
+			sizes ? count == (size_t)n && sizes[i] == in->in[0].shape.dims[axes[i]]
+			      : is_empty(in, from) && known_scale(in, rank, i, &scale) && scale == 1;
 		mask |= same && !crop ? 0 : 1u << axes[i];
 	}
 	return mask;
 }
 
-static const op_version versions[] = { { 10, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 18, DTYPES_ALL_13 },
-	                               { 19, DTYPES_ALL_13 }, { 0 } };
-static const op_version versions_upsample[] = { { 1, DTYPES_FLOAT | DTYPES_BOOL | DTYPE_BIT(CLAST_INT32) | DTYPE_BIT(CLAST_INT64) },
-	                                        { 7, DTYPES_ALL_12 },
-	                                        { 9, DTYPES_ALL_12 },
-	                                        { 10, DTYPES_ALL_12 },
-	                                        { 0 } };
-const op op_resize = { .name = "Resize", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(resize_attrs),
-	               .min_in = 1, .max_in = 4, .min_out = 1, .max_out = 1, .shape_inputs = 0xe, .rule = RULE_CHANNELS,
-	               .infer = infer, .reference = reference, .cut = cut, .family = RESIZE };
-const op op_upsample = { .name = "Upsample", .domain = "", .versions = versions_upsample, .attrs = spec_upsample,
-	                 .attrs_bytes = sizeof(resize_attrs), .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,
-	                 .shape_inputs = 1u << 1, .rule = RULE_CHANNELS, .infer = infer, .reference = reference, .cut = cut,
-	                 .family = UPSAMPLE };
+static const op_version versions[] = { { 10, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 },
+				       { 18, DTYPES_ALL_13 }, { 19, DTYPES_ALL_13 }, { 0 } };
+static const op_version versions_upsample[] = { { 1, DTYPES_FLOAT | DTYPES_BOOL | DTYPE_BIT(CLAST_INT32) |
+							     DTYPE_BIT(CLAST_INT64) },
+						{ 7, DTYPES_ALL_12 },
+						{ 9, DTYPES_ALL_12 },
+						{ 10, DTYPES_ALL_12 },
+						{ 0 } };
+const op op_resize = { .name = "Resize",
+		       .domain = "",
+		       .versions = versions,
+		       .attrs = spec,
+		       .attrs_bytes = sizeof(resize_attrs),
+		       .min_in = 1,
+		       .max_in = 4,
+		       .min_out = 1,
+		       .max_out = 1,
+		       .shape_inputs = 0xe,
+		       .rule = RULE_CHANNELS,
+		       .infer = infer,
+		       .reference = reference,
+		       .cut = cut,
+		       .family = RESIZE };
+const op op_upsample = { .name = "Upsample",
+			 .domain = "",
+			 .versions = versions_upsample,
+			 .attrs = spec_upsample,
+			 .attrs_bytes = sizeof(resize_attrs),
+			 .min_in = 1,
+			 .max_in = 2,
+			 .min_out = 1,
+			 .max_out = 1,
+			 .shape_inputs = 1u << 1,
+			 .rule = RULE_CHANNELS,
+			 .infer = infer,
+			 .reference = reference,
+			 .cut = cut,
+			 .family = UPSAMPLE };

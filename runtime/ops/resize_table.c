@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* The place in x of element o of y. Where the length of y matters, ONNX's reference takes it before rounding down. */
+/* The place in x of element o of y. Where the length of y matters, ONNX's reference takes it before rounding
+ * down. */
 static double coordinate(resize_coordinates how, const resize_axis *a, double o)
 {
 	switch (how) {
@@ -14,7 +15,7 @@ static double coordinate(resize_coordinates how, const resize_axis *a, double o)
 	case RESIZE_CROP: {
 		const double last = (double)(a->in - 1), size = a->roi_end - a->roi_start;
 		return a->width == 1 ? 0.5 * (a->roi_start + a->roi_end) * last
-		                     : a->roi_start * last + o * size * last / (a->width - 1);
+				     : a->roi_start * last + o * size * last / (a->width - 1);
 	}
 	case RESIZE_HALF_PIXEL_FOR_NN:
 		return (o + 0.5) / a->scale;
@@ -48,8 +49,8 @@ static int64_t nearest(resize_rounding how, const resize_axis *a, double x)
 	}
 }
 
-/* The interpolation kernel: triangle, or Keys's cubic (equation 4 of "Cubic convolution interpolation for digital image
- * processing", 1981). */
+/* The interpolation kernel: triangle, or Keys's cubic (equation 4 of "Cubic convolution interpolation for
+ * digital image processing", 1981). */
 static double kernel(const resize_attrs *at, double x)
 {
 	const double a = at->cubic_a;
@@ -62,8 +63,8 @@ static double kernel(const resize_attrs *at, double x)
 }
 
 /* Weights of one element; index holds the unclamped places from `first` on. */
-static void weigh(const resize_attrs *at, const resize_axis *a, double x, int64_t first, double shrink, int64_t taps,
-                  int64_t *index, double *weight)
+static void weigh(const resize_attrs *at, const resize_axis *a, double x, int64_t first, double shrink,
+		  int64_t taps, int64_t *index, double *weight)
 {
 	double sum = 0;
 	for (int64_t k = 0; k < taps; k++) {
@@ -87,16 +88,20 @@ static void fill_table(const resize_attrs *at, const resize_axis *a, double shri
 		else if (at->mode == RESIZE_NEAREST)
 			index[0] = nearest(at->rounding, a, x);
 		else
-			weigh(at, a, x, (int64_t)floor(x) + 1 - t->taps / 2, shrink, t->taps, index, t->weight + o * t->taps);
+			weigh(at, a, x, (int64_t)floor(x) + 1 - t->taps / 2, shrink, t->taps, index,
+			      t->weight + o * t->taps);
 	}
 }
 
-clast_status resize_table_make(mem *m, const resize_attrs *at, const resize_axis *a, resize_table *t, clast_diag *d)
+clast_status resize_table_make(mem *m, const resize_attrs *at, const resize_axis *a, resize_table *t,
+			       clast_diag *d)
 {
-	const double support = at->mode == RESIZE_CUBIC ? 2 : 1, shrink = at->antialias ? fmin(a->scale, 1) : 1;
+	const double support = at->mode == RESIZE_CUBIC ? 2 : 1,
+		     shrink = at->antialias ? fmin(a->scale, 1) : 1;
 	*t = (resize_table){ .taps = 1, .n = a->out };
 	if (!(support / shrink < 0x1p31) || !(fabs((double)a->out / a->scale) < 0x1p53))
-		return fail(d, CLAST_ERROR_DATA, "scale %g: too small for an extent of %lld", a->scale, (long long)a->out);
+		return fail(d, CLAST_ERROR_DATA, "scale %g: too small for an extent of %lld", a->scale,
+			    (long long)a->out);
 	if (at->mode != RESIZE_NEAREST)
 		t->taps = 2 * (int64_t)ceil(support / shrink);
 	t->index = mem_array(m, (size_t)t->n, (size_t)t->taps * sizeof *t->index);

@@ -1,7 +1,7 @@
-/* ONNX Scan: a subgraph run for every index of an axis of the scan inputs. It takes the state values and one slice of every scan input,
- * and gives the state values and slices that are stacked to the scan outputs. Directions and axes may be chosen for each.
- * Opset 8 has a batch axis 0 everywhere (each batch is scanned apart, by axis 1) and lengths for it; elements of scan outputs
- * beyond a batch's length are 0. */
+/* ONNX Scan: a subgraph run for every index of an axis of the scan inputs. It takes the state values and one
+ * slice of every scan input, and gives the state values and slices that are stacked to the scan outputs.
+ * Directions and axes may be chosen for each. Opset 8 has a batch axis 0 everywhere (each batch is scanned
+ * apart, by axis 1) and lengths for it; elements of scan outputs beyond a batch's length are 0. */
 #include "body.h"
 
 typedef struct attrs {
@@ -22,7 +22,8 @@ static const attr_spec spec[] = {
 
 /* Where the operands are. */
 typedef struct parts {
-	size_t first, states, scans, stacked; /* input of the first state; numbers of states, scan inputs, scan outputs */
+	size_t first, states, scans,
+		stacked; /* input of the first state; numbers of states, scan inputs, scan outputs */
 	bool batched;
 } parts;
 
@@ -47,10 +48,11 @@ static clast_status check_parts(const infer_in *in, clast_diag *d)
 	const attrs *at = in->attrs;
 	const size_t first = in->version < 9 ? 1 : 0;
 	if (at->num_scan_inputs < 1 || in->n_in < first || (uint64_t)at->num_scan_inputs > in->n_in - first)
-		return fail(d, CLAST_ERROR_MODEL, "num_scan_inputs: expected 1 to %zu, found %lld", in->n_in - first,
-		            (long long)at->num_scan_inputs);
+		return fail(d, CLAST_ERROR_MODEL, "num_scan_inputs: expected 1 to %zu, found %lld",
+			    in->n_in - first, (long long)at->num_scan_inputs);
 	if (in->n_in - first - (size_t)at->num_scan_inputs > in->n_out)
-		return fail(d, CLAST_ERROR_MODEL, "%zu outputs are fewer than there are state values", in->n_out);
+		return fail(d, CLAST_ERROR_MODEL, "%zu outputs are fewer than there are state values",
+			    in->n_out);
 	for (size_t i = first; i < in->n_in; i++)
 		if (!has_input(in, i))
 			return fail(d, CLAST_ERROR_MODEL, "input %zu is missing", i);
@@ -89,13 +91,15 @@ typedef struct extents {
 static clast_status common(dim *have, dim found, const char *what, size_t i, clast_diag *d)
 {
 	if (!dims_unify(have, found))
-		return fail(d, CLAST_ERROR_MODEL, "input %zu: expected %s extent %lld as those before it, found %lld", i, what,
-		            (long long)*have, (long long)found);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "input %zu: expected %s extent %lld as those before it, found %lld", i, what,
+			    (long long)*have, (long long)found);
 	return CLAST_OK;
 }
 
 /* The argument of the body that input i becomes: without the batch, and a scan input without its axis. */
-static clast_status make_arg(const infer_in *in, const parts *p, size_t i, extents *e, infer_value *arg, clast_diag *d)
+static clast_status make_arg(const infer_in *in, const parts *p, size_t i, extents *e, infer_value *arg,
+			     clast_diag *d)
 {
 	const attrs *at = in->attrs;
 	const size_t scan = i - p->first - p->states;
@@ -107,8 +111,8 @@ static clast_status make_arg(const infer_in *in, const parts *p, size_t i, exten
 	if (arg->shape.rank < 0)
 		return CLAST_OK;
 	if (arg->shape.rank < (int)p->batched + (int)scanned)
-		return fail(d, CLAST_ERROR_MODEL, "input %zu: expected rank %d or more, found %d", i, (int)p->batched + (int)scanned,
-		            arg->shape.rank);
+		return fail(d, CLAST_ERROR_MODEL, "input %zu: expected rank %d or more, found %d", i,
+			    (int)p->batched + (int)scanned, arg->shape.rank);
 	if (p->batched) {
 		s = common(&e->batch, arg->shape.dims[0], "batch", i, d);
 		drop_axis(&arg->shape, 0);
@@ -123,8 +127,8 @@ static clast_status make_arg(const infer_in *in, const parts *p, size_t i, exten
 	return s;
 }
 
-static clast_status leave(const infer_in *in, const parts *p, const body_rounds *r, extents e, size_t n_outer, infer_out *out,
-                          clast_diag *d)
+static clast_status leave(const infer_in *in, const parts *p, const body_rounds *r, extents e, size_t n_outer,
+			  infer_out *out, clast_diag *d)
 {
 	const attrs *at = in->attrs;
 	for (size_t i = 0; i < in->n_out; i++) {
@@ -139,7 +143,8 @@ static clast_status leave(const infer_in *in, const parts *p, const body_rounds 
 			int axis = 0;
 			clast_status s = CLAST_OK;
 			if (at->output_axes.given && y.rank >= 0)
-				s = infer_axis(at->output_axes.v[k], y.rank + 1, "scan_output_axes", &axis, d);
+				s = infer_axis(at->output_axes.v[k], y.rank + 1, "scan_output_axes", &axis,
+					       d);
 			if (s)
 				return s;
 			if (!put_axis(&y, axis, e.steps))
@@ -205,7 +210,8 @@ static clast_status iterate(scan *x, body_run *r, int64_t steps)
 	for (int64_t t = 0; t < steps; t++) {
 		for (size_t k = 0; k < x->p.scans; k++) {
 			x->slices[k] = x->inputs[x->p.states + k];
-			view_select(&x->slices[k], input_axis(at, x, k), backwards(&at->input_directions, k) ? steps - 1 - t : t);
+			view_select(&x->slices[k], input_axis(at, x, k),
+				    backwards(&at->input_directions, k) ? steps - 1 - t : t);
 			x->args[x->p.states + k] = &x->slices[k];
 		}
 		const clast_status s = body_step(r, x->p.states + x->p.scans, x->args);
@@ -236,7 +242,8 @@ static clast_status write_outputs(scan *x, body_run *r)
 		axis += axis < 0 ? body_piece(r, 0, k)->rank + 1 : 0;
 		s = body_stack_dims(r, k, (int)axis, &rank, dims);
 		s = s ? s : call_output(c, i, body_piece(r, 0, k)->dtype, rank, dims);
-		s = s ? s : body_write_stack(r, k, c->out[i], (int)axis, backwards(&at->output_directions, k));
+		s = s ? s
+		      : body_write_stack(r, k, c->out[i], (int)axis, backwards(&at->output_directions, k));
 	}
 	return s;
 }
@@ -251,8 +258,9 @@ static clast_status scan_once(scan *x)
 		const tensor_view *v = &x->inputs[x->p.states + k];
 		const int64_t n = v->dims[input_axis(at, x, k)];
 		if (k && n != steps)
-			s = fail(x->c->diag, CLAST_ERROR_DATA, "scan input %zu has %lld steps, those before it %lld", k, (long long)n,
-			         (long long)steps);
+			s = fail(x->c->diag, CLAST_ERROR_DATA,
+				 "scan input %zu has %lld steps, those before it %lld", k, (long long)n,
+				 (long long)steps);
 		steps = n;
 	}
 	s = s ? s : iterate(x, &r, steps);
@@ -275,7 +283,8 @@ static clast_status start_output(call *c, size_t i, clast_dtype dtype, int rank,
 }
 
 /* Batch b of output i; steps is -1 for a state. */
-static clast_status batch_output(scan *x, size_t i, int64_t batch, int64_t steps, const tensor_view *piece, tensor_view *y)
+static clast_status batch_output(scan *x, size_t i, int64_t batch, int64_t steps, const tensor_view *piece,
+				 tensor_view *y)
 {
 	call *c = x->c;
 	clast_status s = CLAST_OK;
@@ -283,7 +292,8 @@ static clast_status batch_output(scan *x, size_t i, int64_t batch, int64_t steps
 		int64_t dims[CLAST_MAX_RANK] = { c->in[x->p.first]->dims[0], steps };
 		const int lead = steps < 0 ? 1 : 2;
 		if (piece->rank + lead > CLAST_MAX_RANK)
-			return fail(c->diag, CLAST_ERROR_DATA, "output %zu has more than %d axes", i, CLAST_MAX_RANK);
+			return fail(c->diag, CLAST_ERROR_DATA, "output %zu has more than %d axes", i,
+				    CLAST_MAX_RANK);
 		memcpy(dims + lead, piece->dims, (size_t)piece->rank * sizeof *dims);
 		s = start_output(c, i, piece->dtype, piece->rank + lead, dims);
 	}
@@ -292,8 +302,10 @@ static clast_status batch_output(scan *x, size_t i, int64_t batch, int64_t steps
 	*y = *c->out[i];
 	view_select(y, 0, batch);
 	const int lead = steps < 0 ? 0 : 1;
-	if (y->rank != piece->rank + lead || memcmp(y->dims + lead, piece->dims, (size_t)piece->rank * sizeof *y->dims))
-		return fail(c->diag, CLAST_ERROR_DATA, "output %zu: batch %lld gave another shape than the first", i, (long long)batch);
+	if (y->rank != piece->rank + lead ||
+	    memcmp(y->dims + lead, piece->dims, (size_t)piece->rank * sizeof *y->dims))
+		return fail(c->diag, CLAST_ERROR_DATA,
+			    "output %zu: batch %lld gave another shape than the first", i, (long long)batch);
 	return CLAST_OK;
 }
 
@@ -315,7 +327,8 @@ static clast_status write_batch(scan *x, body_run *r, int64_t batch, int64_t ste
 		if (!c->out[i])
 			continue;
 		if (!r->trips)
-			return fail(c->diag, CLAST_ERROR_UNSUPPORTED, "a batch without steps has no shape for scan outputs");
+			return fail(c->diag, CLAST_ERROR_UNSUPPORTED,
+				    "a batch without steps has no shape for scan outputs");
 		s = body_stack_dims(r, k, 0, &rank, dims);
 		s = s ? s : batch_output(x, i, batch, steps, body_piece(r, 0, k), &y);
 		s = s ? s : body_write_stack(r, k, &y, 0, false);
@@ -336,8 +349,9 @@ static clast_status scan_batch(scan *x, int64_t batch)
 	const int64_t steps = x->inputs[x->p.states].dims[0];
 	int64_t length = c->in[0] ? load_int(c->in[0], axis_offset(c->in[0], 0, batch)) : steps;
 	if (!s && (length < 0 || length > steps))
-		s = fail(c->diag, CLAST_ERROR_DATA, "sequence_lens: expected a length in [0, %lld], found %lld", (long long)steps,
-		         (long long)length);
+		s = fail(c->diag, CLAST_ERROR_DATA,
+			 "sequence_lens: expected a length in [0, %lld], found %lld", (long long)steps,
+			 (long long)length);
 	s = s ? s : iterate(x, &r, length);
 	s = s ? s : write_batch(x, &r, batch, steps);
 	body_end(&r);
@@ -365,7 +379,18 @@ static clast_status reference(call *c)
 	return s;
 }
 
-static const op_version versions[] = { { 8, 0 }, { 9, 0 }, { 11, 0 }, { 16, 0 }, { 19, 0 }, { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
-const op op_scan = { .name = "Scan", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs), .min_in = 0,
-	             .max_in = UINT16_MAX, .min_out = 1, .max_out = UINT16_MAX, .flags = OP_BODIES | OP_DATA_SHAPED,
-	             .rule = RULE_FIXED, .infer = infer, .reference = reference };
+static const op_version versions[] = { { 8, 0 },  { 9, 0 },  { 11, 0 }, { 16, 0 }, { 19, 0 },
+				       { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
+const op op_scan = { .name = "Scan",
+		     .domain = "",
+		     .versions = versions,
+		     .attrs = spec,
+		     .attrs_bytes = sizeof(attrs),
+		     .min_in = 0,
+		     .max_in = UINT16_MAX,
+		     .min_out = 1,
+		     .max_out = UINT16_MAX,
+		     .flags = OP_BODIES | OP_DATA_SHAPED,
+		     .rule = RULE_FIXED,
+		     .infer = infer,
+		     .reference = reference };

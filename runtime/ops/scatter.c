@@ -10,7 +10,8 @@ clast_status check_reduction(reduction r, clast_dtype dtype, clast_diag *d)
 	if (r == REDUCTION_NONE || dtype == CLAST_UNDEFINED)
 		return CLAST_OK;
 	if (dtype == CLAST_STRING || (dtype_is_complex(dtype) && r >= REDUCTION_MAX))
-		return fail(d, CLAST_ERROR_MODEL, "reduction %s is not defined for %s", reductions_18[r], clast_dtype_name(dtype));
+		return fail(d, CLAST_ERROR_MODEL, "reduction %s is not defined for %s", reductions_18[r],
+			    clast_dtype_name(dtype));
 	return CLAST_OK;
 }
 

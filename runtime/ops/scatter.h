@@ -4,7 +4,13 @@
 
 #include "move.h"
 
-typedef enum reduction { REDUCTION_NONE, REDUCTION_ADD, REDUCTION_MUL, REDUCTION_MAX, REDUCTION_MIN } reduction;
+typedef enum reduction {
+	REDUCTION_NONE,
+	REDUCTION_ADD,
+	REDUCTION_MUL,
+	REDUCTION_MAX,
+	REDUCTION_MIN
+} reduction;
 extern const char *const reductions_16[], *const reductions_18[];
 
 /* Whether elements of this dtype can be combined so. */

@@ -1,17 +1,18 @@
-/* ONNX ScatterElements and its former name Scatter: a copy of data in which element [i, indices[i, j, ...], ...] is replaced by
- * updates[i, j, ...], or combined with it (opset 16 on). Updates apply in row-major order. */
+/* ONNX ScatterElements and its former name Scatter: a copy of data in which element [i, indices[i, j, ...],
+ * ...] is replaced by updates[i, j, ...], or combined with it (opset 16 on). Updates apply in row-major
+ * order. */
 #include "scatter.h"
 
 typedef struct attrs {
 	int64_t axis;
 	int reduction;
 } attrs;
-static const attr_spec spec[] = {
-	{ "axis", ATTR_INT, offsetof(attrs, axis) },
-	{ "reduction", ATTR_ENUM, offsetof(attrs, reduction), .names = reductions_16, .since = 16, .until = 18 },
-	{ "reduction", ATTR_ENUM, offsetof(attrs, reduction), .names = reductions_18, .since = 18 },
-	{ 0 }
-};
+static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis) },
+				  { "reduction", ATTR_ENUM, offsetof(attrs, reduction),
+				    .names = reductions_16, .since = 16, .until = 18 },
+				  { "reduction", ATTR_ENUM, offsetof(attrs, reduction),
+				    .names = reductions_18, .since = 18 },
+				  { 0 } };
 
 static clast_status check_shapes(const infer_in *in, clast_diag *d)
 {
@@ -24,16 +25,18 @@ static clast_status check_shapes(const infer_in *in, clast_diag *d)
 		return s;
 	for (size_t i = 1; i < 3; i++)
 		if (in->in[i].shape.rank >= 0 && in->in[i].shape.rank != x->rank)
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: expected rank %d as data, found %d", i, x->rank,
-			            in->in[i].shape.rank);
+			return fail(d, CLAST_ERROR_MODEL, "input %zu: expected rank %d as data, found %d", i,
+				    x->rank, in->in[i].shape.rank);
 	for (int a = 0; a < index->rank; a++) {
 		dim want = index->dims[a];
 		if (u->rank >= 0 && !dims_unify(&want, u->dims[a]))
-			return fail(d, CLAST_ERROR_MODEL, "updates: expected extent %lld on axis %d as indices, found %lld",
-			            (long long)index->dims[a], a, (long long)u->dims[a]);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "updates: expected extent %lld on axis %d as indices, found %lld",
+				    (long long)index->dims[a], a, (long long)u->dims[a]);
 		if (a != axis && dim_is_number(want) && dim_is_number(x->dims[a]) && want > x->dims[a])
-			return fail(d, CLAST_ERROR_MODEL, "indices: expected an extent of at most %lld on axis %d, found %lld",
-			            (long long)x->dims[a], a, (long long)want);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "indices: expected an extent of at most %lld on axis %d, found %lld",
+				    (long long)x->dims[a], a, (long long)want);
 	}
 	return CLAST_OK;
 }
@@ -55,8 +58,8 @@ static clast_status apply(call *c, walk *index, walk *updates, walk *y)
 	const int64_t n = view_count(c->in[1]);
 	for (int64_t k = 0; k < n; k++, walk_next(index), walk_next(updates)) {
 		int64_t i, to = 0;
-		const clast_status s =
-			wrap_index(c, "indices", load_int(c->in[1], walk_offset(index)), c->out[0]->dims[axis], &i);
+		const clast_status s = wrap_index(c, "indices", load_int(c->in[1], walk_offset(index)),
+						  c->out[0]->dims[axis], &i);
 		if (s)
 			return s;
 		for (int a = 0; a < c->out[0]->rank; a++)
@@ -93,12 +96,33 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return mask;
 }
 
-static const op_version versions[] = { { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 16, DTYPES_ALL_13 }, { 18, DTYPES_ALL_13 },
-	                               { 0 } };
+static const op_version versions[] = {
+	{ 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 16, DTYPES_ALL_13 }, { 18, DTYPES_ALL_13 }, { 0 }
+};
 static const op_version versions_scatter[] = { { 9, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 0 } };
-const op op_scatter_elements = { .name = "ScatterElements", .domain = "", .versions = versions, .attrs = spec,
-	                         .attrs_bytes = sizeof(attrs), .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1,
-	                         .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut };
-const op op_scatter = { .name = "Scatter", .domain = "", .versions = versions_scatter, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1, .rule = RULE_AXIS, .infer = infer,
-	                .reference = reference, .cut = cut };
+const op op_scatter_elements = { .name = "ScatterElements",
+				 .domain = "",
+				 .versions = versions,
+				 .attrs = spec,
+				 .attrs_bytes = sizeof(attrs),
+				 .min_in = 3,
+				 .max_in = 3,
+				 .min_out = 1,
+				 .max_out = 1,
+				 .rule = RULE_AXIS,
+				 .infer = infer,
+				 .reference = reference,
+				 .cut = cut };
+const op op_scatter = { .name = "Scatter",
+			.domain = "",
+			.versions = versions_scatter,
+			.attrs = spec,
+			.attrs_bytes = sizeof(attrs),
+			.min_in = 3,
+			.max_in = 3,
+			.min_out = 1,
+			.max_out = 1,
+			.rule = RULE_AXIS,
+			.infer = infer,
+			.reference = reference,
+			.cut = cut };

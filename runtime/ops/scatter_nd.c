@@ -1,34 +1,40 @@
-/* ONNX ScatterND: a copy of data in which the slices at the coordinates held by the last axis of indices are replaced by those of
- * updates, or combined with them (opset 16 on). Where coordinates repeat, updates apply in their row-major order. */
+/* ONNX ScatterND: a copy of data in which the slices at the coordinates held by the last axis of indices are
+ * replaced by those of updates, or combined with them (opset 16 on). Where coordinates repeat, updates apply
+ * in their row-major order. */
 #include "scatter.h"
 
 typedef struct attrs {
 	int reduction;
 } attrs;
-static const attr_spec spec[] = {
-	{ "reduction", ATTR_ENUM, offsetof(attrs, reduction), .names = reductions_16, .since = 16, .until = 18 },
-	{ "reduction", ATTR_ENUM, offsetof(attrs, reduction), .names = reductions_18, .since = 18 },
-	{ 0 }
-};
+static const attr_spec spec[] = { { "reduction", ATTR_ENUM, offsetof(attrs, reduction),
+				    .names = reductions_16, .since = 16, .until = 18 },
+				  { "reduction", ATTR_ENUM, offsetof(attrs, reduction),
+				    .names = reductions_18, .since = 18 },
+				  { 0 } };
 
 static clast_status check_updates(const infer_in *in, clast_diag *d)
 {
 	const shape *x = &in->in[0].shape, *index = &in->in[1].shape, *u = &in->in[2].shape;
 	const int q = index->rank - 1;
 	if (x->rank == 0 || index->rank == 0)
-		return fail(d, CLAST_ERROR_MODEL, "data and indices: expected rank 1 or more, found %d and %d", x->rank, index->rank);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "data and indices: expected rank 1 or more, found %d and %d", x->rank,
+			    index->rank);
 	if (x->rank < 0 || q < 0 || u->rank < 0 || !dim_is_number(index->dims[q]))
 		return CLAST_OK;
 	const int64_t k = index->dims[q];
 	if (k < 0 || k > x->rank)
-		return fail(d, CLAST_ERROR_MODEL, "indices: expected a last extent of at most %d, found %lld", x->rank, (long long)k);
+		return fail(d, CLAST_ERROR_MODEL, "indices: expected a last extent of at most %d, found %lld",
+			    x->rank, (long long)k);
 	if (u->rank != q + x->rank - k)
-		return fail(d, CLAST_ERROR_MODEL, "updates: expected rank %lld, found %d", (long long)(q + x->rank - k), u->rank);
+		return fail(d, CLAST_ERROR_MODEL, "updates: expected rank %lld, found %d",
+			    (long long)(q + x->rank - k), u->rank);
 	for (int a = 0; a < u->rank; a++) {
 		dim want = a < q ? index->dims[a] : x->dims[a - q + k];
 		if (!dims_unify(&want, u->dims[a]))
-			return fail(d, CLAST_ERROR_MODEL, "updates: expected extent %lld on axis %d, found %lld", (long long)want, a,
-			            (long long)u->dims[a]);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "updates: expected extent %lld on axis %d, found %lld", (long long)want,
+				    a, (long long)u->dims[a]);
 	}
 	return CLAST_OK;
 }
@@ -50,8 +56,8 @@ static clast_status locate(call *c, int64_t base, tensor_view *slice)
 	int64_t at = 0;
 	for (int64_t j = 0; j < index->dims[q]; j++) {
 		int64_t i;
-		const clast_status s =
-			wrap_index(c, "indices", load_int(index, base + axis_offset(index, q, j)), y->dims[j], &i);
+		const clast_status s = wrap_index(
+			c, "indices", load_int(index, base + axis_offset(index, q, j)), y->dims[j], &i);
 		if (s)
 			return s;
 		at += axis_offset(y, (int)j, i);
@@ -113,8 +119,19 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return operand == 2 ? all_axes(index->rank - 1) : all_axes((int)index->dims[index->rank - 1]);
 }
 
-static const op_version versions[] = { { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 16, DTYPES_ALL_13 }, { 18, DTYPES_ALL_13 },
-	                               { 0 } };
-const op op_scatter_nd = { .name = "ScatterND", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                   .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1, .rule = RULE_AXIS, .infer = infer,
-	                   .reference = reference, .cut = cut };
+static const op_version versions[] = {
+	{ 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 16, DTYPES_ALL_13 }, { 18, DTYPES_ALL_13 }, { 0 }
+};
+const op op_scatter_nd = { .name = "ScatterND",
+			   .domain = "",
+			   .versions = versions,
+			   .attrs = spec,
+			   .attrs_bytes = sizeof(attrs),
+			   .min_in = 3,
+			   .max_in = 3,
+			   .min_out = 1,
+			   .max_out = 1,
+			   .rule = RULE_AXIS,
+			   .infer = infer,
+			   .reference = reference,
+			   .cut = cut };

@@ -1,14 +1,16 @@
-/* ONNX Slice: along each listed axis the elements from start up to, not including, end, at distance step. Negative starts and ends
- * count from the end of the axis; both are clamped to it. Opset 1 has attributes and no steps, opset 10 has inputs. */
+/* ONNX Slice: along each listed axis the elements from start up to, not including, end, at distance step.
+ * Negative starts and ends count from the end of the axis; both are clamped to it. Opset 1 has attributes and
+ * no steps, opset 10 has inputs. */
 #include "move.h"
 
 typedef struct attrs {
 	int_list starts, ends, axes;
 } attrs;
-static const attr_spec spec[] = { { "starts", ATTR_INTS, offsetof(attrs, starts), .required = true, .until = 10 },
-	                          { "ends", ATTR_INTS, offsetof(attrs, ends), .required = true, .until = 10 },
-	                          { "axes", ATTR_INTS, offsetof(attrs, axes), .until = 10 },
-	                          { 0 } };
+static const attr_spec spec[] = { { "starts", ATTR_INTS, offsetof(attrs, starts), .required = true,
+				    .until = 10 },
+				  { "ends", ATTR_INTS, offsetof(attrs, ends), .required = true, .until = 10 },
+				  { "axes", ATTR_INTS, offsetof(attrs, axes), .until = 10 },
+				  { 0 } };
 
 static int64_t clamp(int64_t x, int64_t lo, int64_t hi)
 {
@@ -35,7 +37,8 @@ static int64_t bounds(int64_t extent, int64_t start, int64_t end, int64_t step, 
 /* Beyond the end of every axis that fits in memory: what exporters write for "to the end". */
 #define FAR INT32_MAX
 
-/* start or end counted from the beginning of an axis of symbolic extent; DIM_UNKNOWN if its sign is not known. */
+/* start or end counted from the beginning of an axis of symbolic extent; DIM_UNKNOWN if its sign is not
+ * known. */
 static dim from_beginning(const infer_in *in, dim x, dim extent)
 {
 	int64_t lo, hi;
@@ -55,13 +58,13 @@ static dim symbolic_extent(const infer_in *in, dim extent, dim start, dim end, i
 {
 	const dim last = step > 0 ? extent : dim_sub(in->dims, extent, 1), before = step > 0 ? 0 : -1;
 	const dim first = dim_is_number(start) && start >= FAR ? last
-	                  : dim_is_number(start) && start < -FAR
-	                          ? 0
-	                          : clamp_dim(in, from_beginning(in, start, extent), 0, last);
+			  : dim_is_number(start) && start < -FAR
+				  ? 0
+				  : clamp_dim(in, from_beginning(in, start, extent), 0, last);
 	const dim stop = dim_is_number(end) && end >= FAR ? last
-	                 : dim_is_number(end) && end < -FAR
-	                         ? before
-	                         : clamp_dim(in, from_beginning(in, end, extent), before, last);
+			 : dim_is_number(end) && end < -FAR
+				 ? before
+				 : clamp_dim(in, from_beginning(in, end, extent), before, last);
 	const dim length = step > 0 ? dim_sub(in->dims, stop, first) : dim_sub(in->dims, first, stop);
 	const int64_t distance = step > FAR || step < -FAR ? FAR : step > 0 ? step : -step;
 	const dim n = dim_max(in->dims, 0, dim_ceil_div(in->dims, length, distance));
@@ -88,8 +91,9 @@ static clast_status read_axes(const infer_in *in, int rank, size_t n, params *p,
 	if (!p->known_axes)
 		return CLAST_OK;
 	if (n_axes > (size_t)rank || (n && n != n_axes))
-		return fail(d, CLAST_ERROR_MODEL, "axes: expected as many as there are starts (%zu) and at most %d, found %zu", n, rank,
-		            n_axes);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "axes: expected as many as there are starts (%zu) and at most %d, found %zu", n,
+			    rank, n_axes);
 	p->n = (int)n_axes;
 	p->mask = all_axes(p->n);
 	for (int i = 0; i < p->n; i++)
@@ -106,13 +110,14 @@ static clast_status read_params(const infer_in *in, int rank, params *p, clast_d
 	*p = (params){ 0 };
 	if (in->version >= 10 && (!has_input(in, 1) || !has_input(in, 2)))
 		return fail(d, CLAST_ERROR_MODEL, "input %d (%s) is missing", has_input(in, 1) ? 2 : 1,
-		            has_input(in, 1) ? "ends" : "starts");
+			    has_input(in, 1) ? "ends" : "starts");
 	p->starts = list_or_input(in, &at->starts, 1, &n_starts, &given);
 	p->ends = list_or_input(in, &at->ends, 2, &n_ends, &given);
 	p->steps = list_or_input(in, &none, 4, &n_steps, &given);
 	p->no_steps = !given;
 	if ((p->starts && p->ends && n_starts != n_ends) || (p->starts && p->steps && n_starts != n_steps))
-		return fail(d, CLAST_ERROR_MODEL, "starts, ends and steps have %zu, %zu and %zu elements", n_starts, n_ends, n_steps);
+		return fail(d, CLAST_ERROR_MODEL, "starts, ends and steps have %zu, %zu and %zu elements",
+			    n_starts, n_ends, n_steps);
 	return read_axes(in, rank, p->starts ? n_starts : p->ends ? n_ends : 0, p, d);
 }
 
@@ -128,7 +133,8 @@ static clast_status slice_axis(const infer_in *in, const params *p, int i, dim *
 		*extent = bounds(*extent, p->starts[i], p->ends[i], step, &first);
 	else
 		*extent = symbolic_extent(in, *extent, p->starts[i], p->ends[i], step);
-	return *extent == DIM_ERROR ? fail(d, CLAST_ERROR_MODEL, "the extent of the result overflows") : CLAST_OK;
+	return *extent == DIM_ERROR ? fail(d, CLAST_ERROR_MODEL, "the extent of the result overflows")
+				    : CLAST_OK;
 }
 
 static clast_status slice_ints(const infer_in *in, const params *p, infer_out *out, clast_diag *d)
@@ -139,7 +145,8 @@ static clast_status slice_ints(const infer_in *in, const params *p, infer_out *o
 	for (int i = 0; i < p->n; i++) {
 		int64_t first;
 		const dim step = p->no_steps ? 1 : p->steps ? p->steps[i] : DIM_UNKNOWN;
-		if (!p->starts || !p->ends || !dim_is_number(p->starts[i]) || !dim_is_number(p->ends[i]) || !dim_is_number(step))
+		if (!p->starts || !p->ends || !dim_is_number(p->starts[i]) || !dim_is_number(p->ends[i]) ||
+		    !dim_is_number(step))
 			return CLAST_OK;
 		const int64_t n = bounds(ints.dims[p->axes[i]], p->starts[i], p->ends[i], step, &first);
 		view_slice(&ints, p->axes[i], first, n, step);
@@ -224,8 +231,21 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return p.mask;
 }
 
-static const op_version versions[] = { { 1, DTYPES_ALL_12 }, { 10, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 },
-	                               { 0 } };
-const op op_slice = { .name = "Slice", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	              .min_in = 1, .max_in = 5, .min_out = 1, .max_out = 1, .shape_inputs = 0x1e, .rule = RULE_AXIS,
-	              .infer = infer, .reference = reference, .window = window, .cut = cut };
+static const op_version versions[] = {
+	{ 1, DTYPES_ALL_12 }, { 10, DTYPES_ALL_12 }, { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 }
+};
+const op op_slice = { .name = "Slice",
+		      .domain = "",
+		      .versions = versions,
+		      .attrs = spec,
+		      .attrs_bytes = sizeof(attrs),
+		      .min_in = 1,
+		      .max_in = 5,
+		      .min_out = 1,
+		      .max_out = 1,
+		      .shape_inputs = 0x1e,
+		      .rule = RULE_AXIS,
+		      .infer = infer,
+		      .reference = reference,
+		      .window = window,
+		      .cut = cut };

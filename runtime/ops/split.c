@@ -1,5 +1,6 @@
-/* ONNX Split: x cut along an axis into the outputs. Sizes are an attribute before opset 13 and an input since; without them the
- * parts are equal, or since opset 18 num_outputs parts of which the last may be smaller. */
+/* ONNX Split: x cut along an axis into the outputs. Sizes are an attribute before opset 13 and an input
+ * since; without them the parts are equal, or since opset 18 num_outputs parts of which the last may be
+ * smaller. */
 #include "move.h"
 
 typedef struct attrs {
@@ -7,9 +8,9 @@ typedef struct attrs {
 	int_list split;
 } attrs;
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis) },
-	                          { "split", ATTR_INTS, offsetof(attrs, split), .until = 13 },
-	                          { "num_outputs", ATTR_INT, offsetof(attrs, num_outputs), .since = 18 },
-	                          { 0 } };
+				  { "split", ATTR_INTS, offsetof(attrs, split), .until = 13 },
+				  { "num_outputs", ATTR_INT, offsetof(attrs, num_outputs), .since = 18 },
+				  { 0 } };
 
 static clast_status check_sizes(const infer_in *in, dim extent, const dim *sizes, clast_diag *d)
 {
@@ -20,8 +21,8 @@ static clast_status check_sizes(const infer_in *in, dim extent, const dim *sizes
 		sum = dim_add(in->dims, sum, sizes[i]);
 	}
 	if (dim_is_number(sum) && dim_is_number(extent) && sum != extent)
-		return fail(d, CLAST_ERROR_MODEL, "split: the sizes add up to %lld, the axis has extent %lld", (long long)sum,
-		            (long long)extent);
+		return fail(d, CLAST_ERROR_MODEL, "split: the sizes add up to %lld, the axis has extent %lld",
+			    (long long)sum, (long long)extent);
 	return CLAST_OK;
 }
 
@@ -30,14 +31,17 @@ static clast_status check_equal(const infer_in *in, dim extent, clast_diag *d)
 	const attrs *at = in->attrs;
 	const int64_t n = (int64_t)in->n_out;
 	if (in->version >= 18 && at->num_outputs != n)
-		return fail(d, CLAST_ERROR_MODEL, "num_outputs: expected %lld as there are outputs, found %lld", (long long)n,
-		            (long long)at->num_outputs);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "num_outputs: expected %lld as there are outputs, found %lld", (long long)n,
+			    (long long)at->num_outputs);
 	if (in->version < 18 && dim_is_number(extent) && extent % n)
-		return fail(d, CLAST_ERROR_MODEL, "an axis of extent %lld cannot be split into %lld equal parts", (long long)extent,
-		            (long long)n);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "an axis of extent %lld cannot be split into %lld equal parts", (long long)extent,
+			    (long long)n);
 	if (dim_is_number(extent) && (extent + n - 1) / n * (n - 1) > extent)
-		return fail(d, CLAST_ERROR_MODEL, "num_outputs: an axis of extent %lld cannot be split into %lld parts",
-		            (long long)extent, (long long)n);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "num_outputs: an axis of extent %lld cannot be split into %lld parts",
+			    (long long)extent, (long long)n);
 	return CLAST_OK;
 }
 
@@ -47,9 +51,11 @@ static dim part(const infer_in *in, dim extent, const dim *sizes, size_t i)
 	const int64_t n = (int64_t)in->n_out;
 	if (sizes)
 		return sizes[i] == DIM_UNKNOWN ? fresh_like(in, "split") : sizes[i];
-	const dim each = in->version >= 18 ? dim_ceil_div(in->dims, extent, n) : dim_floor_div(in->dims, extent, n);
-	return i + 1 < in->n_out || in->version < 18 ? each
-	                                             : dim_sub(in->dims, extent, dim_mul(in->dims, each, n - 1));
+	const dim each =
+		in->version >= 18 ? dim_ceil_div(in->dims, extent, n) : dim_floor_div(in->dims, extent, n);
+	return i + 1 < in->n_out || in->version < 18
+		       ? each
+		       : dim_sub(in->dims, extent, dim_mul(in->dims, each, n - 1));
 }
 
 static clast_status split_ints(const infer_in *in, infer_out *out, int axis, clast_diag *d)
@@ -61,7 +67,8 @@ static clast_status split_ints(const infer_in *in, infer_out *out, int axis, cla
 	for (size_t i = 0; i < in->n_out; i++) {
 		const dim n = out->out[i].shape.dims[axis];
 		tensor_view piece = ints;
-		if (!dim_is_number(n) || n < 0 || at + n > ints.dims[axis] || !view_slice(&piece, axis, at, n, 1))
+		if (!dim_is_number(n) || n < 0 || at + n > ints.dims[axis] ||
+		    !view_slice(&piece, axis, at, n, 1))
 			return CLAST_OK;
 		const clast_status s = infer_view_ints(in, out, i, &piece, d);
 		if (s)
@@ -77,7 +84,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	for (size_t i = 0; i < in->n_out; i++)
 		out->out[i].dtype = in->in[0].dtype;
 	if (in->version < 2 && has_input(in, 1))
-		return fail(d, CLAST_ERROR_UNSUPPORTED, "input 1 (split) of opset 1 is not supported; its attribute is");
+		return fail(d, CLAST_ERROR_UNSUPPORTED,
+			    "input 1 (split) of opset 1 is not supported; its attribute is");
 	if (in->in[0].shape.rank < 0)
 		return CLAST_OK;
 	int axis;
@@ -89,7 +97,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	const dim extent = in->in[0].shape.dims[axis];
 	const dim *sizes = list_or_input(in, &at->split, 1, &n, &given);
 	if (sizes && n != in->n_out)
-		return fail(d, CLAST_ERROR_MODEL, "split: expected %zu sizes as there are outputs, found %zu", in->n_out, n);
+		return fail(d, CLAST_ERROR_MODEL, "split: expected %zu sizes as there are outputs, found %zu",
+			    in->n_out, n);
 	if (sizes)
 		s = check_sizes(in, extent, sizes, d);
 	else if (!given)
@@ -116,8 +125,9 @@ static clast_status read_sizes(call *c, int64_t extent, int64_t *sizes)
 		sum += i < n || !given ? sizes[i] : 0;
 	}
 	if (!s && sum != extent)
-		return fail(c->diag, CLAST_ERROR_DATA, "split: the sizes add up to %lld, the axis has extent %lld", (long long)sum,
-		            (long long)extent);
+		return fail(c->diag, CLAST_ERROR_DATA,
+			    "split: the sizes add up to %lld, the axis has extent %lld", (long long)sum,
+			    (long long)extent);
 	return s;
 }
 
@@ -171,8 +181,20 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return rank < 0 ? UINT32_MAX : 1u << wrap_axis(((const attrs *)in->attrs)->axis, rank);
 }
 
-static const op_version versions[] = { { 1, DTYPES_FLOAT },   { 2, DTYPES_ALL_12 },  { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 },
-	                               { 18, DTYPES_ALL_13 }, { 0 } };
-const op op_split = { .name = "Split", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	              .min_in = 1, .max_in = 2, .min_out = 1, .max_out = UINT16_MAX, .shape_inputs = 1u << 1, .rule = RULE_AXIS,
-	              .infer = infer, .reference = reference, .cut = cut, .window = window };
+static const op_version versions[] = { { 1, DTYPES_FLOAT },   { 2, DTYPES_ALL_12 },  { 11, DTYPES_ALL_12 },
+				       { 13, DTYPES_ALL_13 }, { 18, DTYPES_ALL_13 }, { 0 } };
+const op op_split = { .name = "Split",
+		      .domain = "",
+		      .versions = versions,
+		      .attrs = spec,
+		      .attrs_bytes = sizeof(attrs),
+		      .min_in = 1,
+		      .max_in = 2,
+		      .min_out = 1,
+		      .max_out = UINT16_MAX,
+		      .shape_inputs = 1u << 1,
+		      .rule = RULE_AXIS,
+		      .infer = infer,
+		      .reference = reference,
+		      .cut = cut,
+		      .window = window };

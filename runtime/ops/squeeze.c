@@ -1,5 +1,5 @@
-/* ONNX Squeeze: x without the listed axes, which have extent 1; without a list, without every such axis. The list is an attribute
- * before opset 13 and an input since. */
+/* ONNX Squeeze: x without the listed axes, which have extent 1; without a list, without every such axis. The
+ * list is an attribute before opset 13 and an input since. */
 #include "move.h"
 
 typedef struct attrs {
@@ -27,7 +27,8 @@ static clast_status check_extents(const infer_in *in, uint32_t mask, clast_diag 
 	const shape *x = &in->in[0].shape;
 	for (int a = 0; a < x->rank; a++)
 		if (mask >> a & 1 && dim_is_number(x->dims[a]) && x->dims[a] != 1)
-			return fail(d, CLAST_ERROR_MODEL, "axes: axis %d has extent %lld, expected 1", a, (long long)x->dims[a]);
+			return fail(d, CLAST_ERROR_MODEL, "axes: axis %d has extent %lld, expected 1", a,
+				    (long long)x->dims[a]);
 	return CLAST_OK;
 }
 
@@ -61,8 +62,21 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	return CLAST_OK;
 }
 
-static const op_version versions[] = { { 1, DTYPES_ALL_12 },  { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 21, DTYPES_ALL_21 },
-	                               { 23, DTYPES_ALL_23 }, { 24, DTYPES_ALL_24 }, { 25, DTYPES_ALL_25 }, { 0 } };
-const op op_squeeze = { .name = "Squeeze", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1, .shape_inputs = 1u << 1, .rule = RULE_REGROUP,
-	                .infer = infer, .reference = regroup_reference, .views = regroup_views };
+static const op_version versions[] = { { 1, DTYPES_ALL_12 },  { 11, DTYPES_ALL_12 },
+				       { 13, DTYPES_ALL_13 }, { 21, DTYPES_ALL_21 },
+				       { 23, DTYPES_ALL_23 }, { 24, DTYPES_ALL_24 },
+				       { 25, DTYPES_ALL_25 }, { 0 } };
+const op op_squeeze = { .name = "Squeeze",
+			.domain = "",
+			.versions = versions,
+			.attrs = spec,
+			.attrs_bytes = sizeof(attrs),
+			.min_in = 1,
+			.max_in = 2,
+			.min_out = 1,
+			.max_out = 1,
+			.shape_inputs = 1u << 1,
+			.rule = RULE_REGROUP,
+			.infer = infer,
+			.reference = regroup_reference,
+			.views = regroup_views };

@@ -1,5 +1,5 @@
-/* ONNX TensorScatter: a copy of a cache in which, for every batch, the elements from write_indices[batch] on along an axis are
- * replaced by the update; in mode circular they go on at the beginning of the axis. */
+/* ONNX TensorScatter: a copy of a cache in which, for every batch, the elements from write_indices[batch] on
+ * along an axis are replaced by the update; in mode circular they go on at the beginning of the axis. */
 #include "move.h"
 
 enum { LINEAR, CIRCULAR };
@@ -10,8 +10,8 @@ typedef struct attrs {
 	int mode;
 } attrs;
 static const attr_spec spec[] = { { "axis", ATTR_INT, offsetof(attrs, axis), .i = -2 },
-	                          { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes },
-	                          { 0 } };
+				  { "mode", ATTR_ENUM, offsetof(attrs, mode), .names = modes },
+				  { 0 } };
 
 static clast_status check_shapes(const infer_in *in, clast_diag *d)
 {
@@ -25,17 +25,21 @@ static clast_status check_shapes(const infer_in *in, clast_diag *d)
 	if (axis == 0)
 		return fail(d, CLAST_ERROR_MODEL, "axis: axis 0 is the batch");
 	if (u->rank >= 0 && u->rank != x->rank)
-		return fail(d, CLAST_ERROR_MODEL, "update: expected rank %d as past_cache, found %d", x->rank, u->rank);
+		return fail(d, CLAST_ERROR_MODEL, "update: expected rank %d as past_cache, found %d", x->rank,
+			    u->rank);
 	for (int a = 0; a < u->rank; a++) {
 		const bool numbers = dim_is_number(x->dims[a]) && dim_is_number(u->dims[a]);
 		if (numbers && (a == axis ? u->dims[a] > x->dims[a] : u->dims[a] != x->dims[a]))
-			return fail(d, CLAST_ERROR_MODEL, "update: expected an extent of %s%lld on axis %d, found %lld",
-			            a == axis ? "at most " : "", (long long)x->dims[a], a, (long long)u->dims[a]);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "update: expected an extent of %s%lld on axis %d, found %lld",
+				    a == axis ? "at most " : "", (long long)x->dims[a], a,
+				    (long long)u->dims[a]);
 	}
 	int64_t count;
-	if (has_input(in, 2) && infer_count(in, 2, &count) && dim_is_number(x->dims[0]) && count != x->dims[0])
-		return fail(d, CLAST_ERROR_MODEL, "write_indices: expected %lld elements, found %lld", (long long)x->dims[0],
-		            (long long)count);
+	if (has_input(in, 2) && infer_count(in, 2, &count) && dim_is_number(x->dims[0]) &&
+	    count != x->dims[0])
+		return fail(d, CLAST_ERROR_MODEL, "write_indices: expected %lld elements, found %lld",
+			    (long long)x->dims[0], (long long)count);
 	return CLAST_OK;
 }
 
@@ -71,8 +75,9 @@ static clast_status write_batch(call *c, int64_t batch, int axis)
 	int64_t at = index ? load_int(index, axis_offset(index, 0, batch)) : 0;
 	const bool circular = ((const attrs *)c->attrs)->mode == CIRCULAR;
 	if (at < 0 || (!circular && at > extent - n))
-		return fail(c->diag, CLAST_ERROR_DATA, "write_indices: expected an index in [0, %lld], found %lld",
-		            (long long)(extent - n), (long long)at);
+		return fail(c->diag, CLAST_ERROR_DATA,
+			    "write_indices: expected an index in [0, %lld], found %lld",
+			    (long long)(extent - n), (long long)at);
 	at = extent ? at % extent : 0;
 	const int64_t head = n < extent - at ? n : extent - at;
 	const clast_status s = write_part(c, batch, axis, at, 0, head);
@@ -97,6 +102,16 @@ static uint32_t cut(const infer_in *in, size_t operand)
 }
 
 static const op_version versions[] = { { 24, DTYPES_ALL_24 }, { 0 } };
-const op op_tensor_scatter = { .name = "TensorScatter", .domain = "", .versions = versions, .attrs = spec,
-	                       .attrs_bytes = sizeof(attrs), .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-	                       .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut };
+const op op_tensor_scatter = { .name = "TensorScatter",
+			       .domain = "",
+			       .versions = versions,
+			       .attrs = spec,
+			       .attrs_bytes = sizeof(attrs),
+			       .min_in = 2,
+			       .max_in = 3,
+			       .min_out = 1,
+			       .max_out = 1,
+			       .rule = RULE_AXIS,
+			       .infer = infer,
+			       .reference = reference,
+			       .cut = cut };

@@ -1,4 +1,5 @@
-/* ONNX Tile: x repeated along every axis, repeats[a] times along axis a. Opset 1 has one axis and one number of repeats. */
+/* ONNX Tile: x repeated along every axis, repeats[a] times along axis a. Opset 1 has one axis and one number
+ * of repeats. */
 #include "move.h"
 
 /* Repeats of every axis, DIM_UNKNOWN where not known. */
@@ -25,10 +26,12 @@ static clast_status read_repeats(const infer_in *in, int rank, dim *repeats, cla
 	if (!given)
 		return CLAST_OK;
 	if (n != (size_t)rank)
-		return fail(d, CLAST_ERROR_MODEL, "repeats: expected %d elements as input 0 has axes, found %zu", rank, n);
+		return fail(d, CLAST_ERROR_MODEL,
+			    "repeats: expected %d elements as input 0 has axes, found %zu", rank, n);
 	for (int a = 0; a < rank; a++) {
 		if (dim_is_number(given[a]) && given[a] < 0)
-			return fail(d, CLAST_ERROR_MODEL, "repeats: element %d is %lld", a, (long long)given[a]);
+			return fail(d, CLAST_ERROR_MODEL, "repeats: element %d is %lld", a,
+				    (long long)given[a]);
 		repeats[a] = given[a];
 	}
 	return CLAST_OK;
@@ -47,7 +50,8 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (s)
 		return s;
 	for (int a = 0; a < y.rank; a++) {
-		y.dims[a] = repeats[a] == DIM_UNKNOWN ? fresh_like(in, "tile") : dim_mul(in->dims, y.dims[a], repeats[a]);
+		y.dims[a] = repeats[a] == DIM_UNKNOWN ? fresh_like(in, "tile")
+						      : dim_mul(in->dims, y.dims[a], repeats[a]);
 		if (y.dims[a] == DIM_ERROR)
 			return fail(d, CLAST_ERROR_MODEL, "the extent of axis %d overflows", a);
 	}
@@ -103,6 +107,18 @@ static uint32_t cut(const infer_in *in, size_t operand)
 	return mask;
 }
 
-static const op_version versions[] = { { 1, DTYPES_FLOAT }, { 6, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 } };
-const op op_tile = { .name = "Tile", .domain = "", .versions = versions, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-	             .shape_inputs = 6, .rule = RULE_AXIS, .infer = infer, .reference = reference, .cut = cut };
+static const op_version versions[] = {
+	{ 1, DTYPES_FLOAT }, { 6, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 0 }
+};
+const op op_tile = { .name = "Tile",
+		     .domain = "",
+		     .versions = versions,
+		     .min_in = 2,
+		     .max_in = 3,
+		     .min_out = 1,
+		     .max_out = 1,
+		     .shape_inputs = 6,
+		     .rule = RULE_AXIS,
+		     .infer = infer,
+		     .reference = reference,
+		     .cut = cut };

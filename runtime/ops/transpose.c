@@ -22,8 +22,10 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		infer_fresh_shape(in, "transpose", (int)at->perm.n, &y);
 	if (x->rank >= 0) {
 		if (at->perm.given && at->perm.n != (size_t)x->rank)
-			return fail(d, CLAST_ERROR_MODEL, "perm: expected %d axes, found %zu", x->rank, at->perm.n);
-		const clast_status s = at->perm.given ? infer_axes(at->perm.v, at->perm.n, x->rank, &mask, d) : CLAST_OK;
+			return fail(d, CLAST_ERROR_MODEL, "perm: expected %d axes, found %zu", x->rank,
+				    at->perm.n);
+		const clast_status s =
+			at->perm.given ? infer_axes(at->perm.v, at->perm.n, x->rank, &mask, d) : CLAST_OK;
 		if (s)
 			return s;
 		int perm[CLAST_MAX_RANK];
@@ -60,8 +62,23 @@ static int views(const infer_in *in, const infer_value *out, view_step *steps)
 	return 1;
 }
 
-static const op_version versions[] = { { 1, DTYPES_ALL_12 },  { 13, DTYPES_ALL_13 }, { 21, DTYPES_ALL_21 }, { 23, DTYPES_ALL_23 },
-	                               { 24, DTYPES_ALL_24 }, { 25, DTYPES_ALL_25 }, { 0 } };
-const op op_transpose = { .name = "Transpose", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                  .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .rule = RULE_PERMUTE, .infer = infer,
-	                  .reference = reference, .views = views };
+static const op_version versions[] = { { 1, DTYPES_ALL_12 },
+				       { 13, DTYPES_ALL_13 },
+				       { 21, DTYPES_ALL_21 },
+				       { 23, DTYPES_ALL_23 },
+				       { 24, DTYPES_ALL_24 },
+				       { 25, DTYPES_ALL_25 },
+				       { 0 } };
+const op op_transpose = { .name = "Transpose",
+			  .domain = "",
+			  .versions = versions,
+			  .attrs = spec,
+			  .attrs_bytes = sizeof(attrs),
+			  .min_in = 1,
+			  .max_in = 1,
+			  .min_out = 1,
+			  .max_out = 1,
+			  .rule = RULE_PERMUTE,
+			  .infer = infer,
+			  .reference = reference,
+			  .views = views };

@@ -1,11 +1,12 @@
-/* ONNX Unsqueeze: x with axes of extent 1 put in, numbered as in the result. The list is an attribute before opset 13 and an
- * input since. */
+/* ONNX Unsqueeze: x with axes of extent 1 put in, numbered as in the result. The list is an attribute before
+ * opset 13 and an input since. */
 #include "move.h"
 
 typedef struct attrs {
 	int_list axes;
 } attrs;
-static const attr_spec spec[] = { { "axes", ATTR_INTS, offsetof(attrs, axes), .required = true, .until = 13 }, { 0 } };
+static const attr_spec spec[] = { { "axes", ATTR_INTS, offsetof(attrs, axes), .required = true, .until = 13 },
+				  { 0 } };
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 {
@@ -19,8 +20,9 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	if (axes && x->rank >= 0) {
 		uint32_t mask;
 		if (n > CLAST_MAX_RANK || x->rank + (int)n > CLAST_MAX_RANK)
-			return fail(d, CLAST_ERROR_MODEL, "axes: a result of rank %zu, at most %d are possible", (size_t)x->rank + n,
-			            CLAST_MAX_RANK);
+			return fail(d, CLAST_ERROR_MODEL,
+				    "axes: a result of rank %zu, at most %d are possible",
+				    (size_t)x->rank + n, CLAST_MAX_RANK);
 		const clast_status s = infer_axes(axes, n, x->rank + (int)n, &mask, d);
 		if (s)
 			return s;
@@ -33,8 +35,21 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	return CLAST_OK;
 }
 
-static const op_version versions[] = { { 1, DTYPES_ALL_12 },  { 11, DTYPES_ALL_12 }, { 13, DTYPES_ALL_13 }, { 21, DTYPES_ALL_21 },
-	                               { 23, DTYPES_ALL_23 }, { 24, DTYPES_ALL_24 }, { 25, DTYPES_ALL_25 }, { 0 } };
-const op op_unsqueeze = { .name = "Unsqueeze", .domain = "", .versions = versions, .attrs = spec, .attrs_bytes = sizeof(attrs),
-	                  .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1, .shape_inputs = 1u << 1, .rule = RULE_REGROUP,
-	                  .infer = infer, .reference = regroup_reference, .views = regroup_views };
+static const op_version versions[] = { { 1, DTYPES_ALL_12 },  { 11, DTYPES_ALL_12 },
+				       { 13, DTYPES_ALL_13 }, { 21, DTYPES_ALL_21 },
+				       { 23, DTYPES_ALL_23 }, { 24, DTYPES_ALL_24 },
+				       { 25, DTYPES_ALL_25 }, { 0 } };
+const op op_unsqueeze = { .name = "Unsqueeze",
+			  .domain = "",
+			  .versions = versions,
+			  .attrs = spec,
+			  .attrs_bytes = sizeof(attrs),
+			  .min_in = 1,
+			  .max_in = 2,
+			  .min_out = 1,
+			  .max_out = 1,
+			  .shape_inputs = 1u << 1,
+			  .rule = RULE_REGROUP,
+			  .infer = infer,
+			  .reference = regroup_reference,
+			  .views = regroup_views };

@@ -8,7 +8,8 @@
 #define I64 CLAST_INT64
 
 /* Gives the number of the body. */
-static clast_status which(call *k, int body, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out)
+static clast_status which(call *k, int body, size_t n_in, const tensor_view *const *in, size_t n_out,
+			  tensor_view *out)
 {
 	(void)in;
 	cr_assert(n_in == 0 && n_out == 1);
@@ -30,7 +31,8 @@ Test(if, takes_one_branch)
 }
 
 /* cond, sum + i, and a row (i, sum): stops when the sum exceeds 5. */
-static clast_status add_up(call *k, int body, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out)
+static clast_status add_up(call *k, int body, size_t n_in, const tensor_view *const *in, size_t n_out,
+			   tensor_view *out)
 {
 	(void)body;
 	cr_assert(n_in == 3 && n_out == 3);
@@ -85,7 +87,8 @@ Test(loop, counts_stops_and_stacks)
 }
 
 /* state + x, and state before. */
-static clast_status accumulate(call *k, int body, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out)
+static clast_status accumulate(call *k, int body, size_t n_in, const tensor_view *const *in, size_t n_out,
+			       tensor_view *out)
 {
 	(void)body;
 	cr_assert(n_in == 2 && n_out == 2 && in[0]->rank == 1 && in[1]->rank == 1);
@@ -93,7 +96,8 @@ static clast_status accumulate(call *k, int body, size_t n_in, const tensor_view
 		out[o] = case_new_tensor(k, F, 1, in[0]->dims);
 		for (int64_t i = 0; i < in[0]->dims[0]; i++)
 			store_real(&out[o], i,
-			           load_real(in[0], axis_offset(in[0], 0, i)) + (o ? 0 : load_real(in[1], axis_offset(in[1], 0, i))));
+				   load_real(in[0], axis_offset(in[0], 0, i)) +
+					   (o ? 0 : load_real(in[1], axis_offset(in[1], 0, i))));
 	}
 	return CLAST_OK;
 }
@@ -151,19 +155,21 @@ typedef struct shapes {
 } shapes;
 
 /* Then-branch: [batch, 3]; else-branch: [batch, 4]. */
-static clast_status branches(const infer_in *in, int body, size_t n_in, const infer_value *inputs, size_t n_out,
-                             infer_value *outputs, clast_diag *d)
+static clast_status branches(const infer_in *in, int body, size_t n_in, const infer_value *inputs,
+			     size_t n_out, infer_value *outputs, clast_diag *d)
 {
 	(void)n_in, (void)inputs, (void)d;
 	cr_assert_eq(n_out, 1);
 	const shapes *s = in->driver;
-	outputs[0] = (infer_value){ .present = true, .dtype = F, .shape = { .rank = 2, .dims = { s->batch, 3 + body } } };
+	outputs[0] = (infer_value){ .present = true,
+				    .dtype = F,
+				    .shape = { .rank = 2, .dims = { s->batch, 3 + body } } };
 	return CLAST_OK;
 }
 
 /* Appends a row to the carried matrix [n, batch] and gives one of unknown length, and one of fixed. */
-static clast_status growing(const infer_in *in, int body, size_t n_in, const infer_value *inputs, size_t n_out,
-                            infer_value *outputs, clast_diag *d)
+static clast_status growing(const infer_in *in, int body, size_t n_in, const infer_value *inputs,
+			    size_t n_out, infer_value *outputs, clast_diag *d)
 {
 	(void)body, (void)d;
 	shapes *s = in->driver;
@@ -172,22 +178,35 @@ static clast_status growing(const infer_in *in, int body, size_t n_in, const inf
 	outputs[0] = inputs[1];
 	outputs[1] = inputs[2];
 	outputs[1].shape.dims[0] = dim_add(in->dims, inputs[2].shape.dims[0], 1);
-	outputs[2] = (infer_value){ .present = true, .dtype = F,
-		                    .shape = { .rank = 1, .dims = { dim_fresh(in->dims, "inner", 0, DIM_NO_MAX) } } };
-	outputs[3] = (infer_value){ .present = true, .dtype = F, .shape = { .rank = 1, .dims = { dim_mul(in->dims, 2, s->batch) } } };
+	outputs[2] = (infer_value){ .present = true,
+				    .dtype = F,
+				    .shape = { .rank = 1,
+					       .dims = { dim_fresh(in->dims, "inner", 0, DIM_NO_MAX) } } };
+	outputs[3] = (infer_value){ .present = true,
+				    .dtype = F,
+				    .shape = { .rank = 1, .dims = { dim_mul(in->dims, 2, s->batch) } } };
 	return CLAST_OK;
 }
 
-static void infer_with(shapes *s, const char *name, void *attrs, size_t n_in, const infer_value *in, size_t n_out, infer_value *out,
-                       clast_status (*body)(const infer_in *, int, size_t, const infer_value *, size_t, infer_value *,
-                                            clast_diag *))
+static void infer_with(shapes *s, const char *name, void *attrs, size_t n_in, const infer_value *in,
+		       size_t n_out, infer_value *out,
+		       clast_status (*body)(const infer_in *, int, size_t, const infer_value *, size_t,
+					    infer_value *, clast_diag *))
 {
 	const op *o = op_find("", name);
 	clast_diag d = { 0 };
 	for (size_t i = 0; i < n_out; i++)
 		out[i] = (infer_value){ .present = true, .shape.rank = -1 };
-	const infer_in i = { .op = o, .dims = s->m->dims, .attrs = attrs, .version = 16, .n_in = n_in, .n_out = n_out, .in = in,
-		             .memory = &s->m->region, .body = body, .driver = s };
+	const infer_in i = { .op = o,
+			     .dims = s->m->dims,
+			     .attrs = attrs,
+			     .version = 16,
+			     .n_in = n_in,
+			     .n_out = n_out,
+			     .in = in,
+			     .memory = &s->m->region,
+			     .body = body,
+			     .driver = s };
 	cr_assert_eq(o->infer(&i, &(infer_out){ out }, &d), CLAST_OK, "%s", d.message);
 }
 
@@ -223,16 +242,23 @@ Test(loop, infers_growing_values_and_trip_counts)
 	const dim trips = dim_symbol(s.m->dims, "trips", 0, DIM_NO_MAX), yes = 1;
 	const infer_value in[3] = {
 		{ .present = true, .dtype = I64, .shape = { .rank = 0 }, .ints = &trips, .int_count = 1 },
-		{ .present = true, .dtype = CLAST_BOOL, .shape = { .rank = 0 }, .ints = &yes, .int_count = 1 },
+		{ .present = true,
+		  .dtype = CLAST_BOOL,
+		  .shape = { .rank = 0 },
+		  .ints = &yes,
+		  .int_count = 1 },
 		{ .present = true, .dtype = F, .shape = { .rank = 2, .dims = { 1, s.batch } } }
 	};
 	infer_value out[3];
 	infer_with(&s, "Loop", &body, 3, in, 3, out, growing);
 	cr_expect_eq(s.calls, 2);
 	/* The carried matrix: its length is unknown, its width is not. */
-	cr_expect(out[0].shape.rank == 2 && dim_is_expr(out[0].shape.dims[0]) && out[0].shape.dims[1] == s.batch);
-	/* The condition comes in true and is passed on: as many rows as trips; an unknown of the body does not leave it. */
-	cr_expect(out[1].shape.rank == 2 && out[1].shape.dims[0] == trips && dim_is_expr(out[1].shape.dims[1]));
+	cr_expect(out[0].shape.rank == 2 && dim_is_expr(out[0].shape.dims[0]) &&
+		  out[0].shape.dims[1] == s.batch);
+	/* The condition comes in true and is passed on: as many rows as trips; an unknown of the body does
+	 * not leave it. */
+	cr_expect(out[1].shape.rank == 2 && out[1].shape.dims[0] == trips &&
+		  dim_is_expr(out[1].shape.dims[1]));
 	cr_expect(strncmp(dim_symbol_name(s.m->dims, 0), "inner", 5) != 0);
 	cr_expect(out[2].shape.dims[1] == dim_mul(s.m->dims, 2, s.batch));
 	model_release(s.m);

@@ -24,7 +24,8 @@ Test(gather, axes_of_indices_take_the_place_of_the_axis)
 	case_complete(c);
 	case_run(c);
 	c = case_new("Gather", 13);
-	static const double x[2 * 2 * 3 * 2] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 };
+	static const double x[2 * 2 * 3 * 2] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
+						 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 };
 	static const double y[2 * 2 * 2] = { 8, 9, 10, 11, 20, 21, 22, 23 };
 	case_int(c, "axis", -2);
 	case_in_raw(c, CLAST_COMPLEX128, INTS(2, 3, 2), x);

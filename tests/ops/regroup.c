@@ -1,4 +1,5 @@
-/* Reshape, Flatten, Squeeze, Unsqueeze, Transpose, DepthToSpace, SpaceToDepth: the elements stay, the axes change. */
+/* Reshape, Flatten, Squeeze, Unsqueeze, Transpose, DepthToSpace, SpaceToDepth: the elements stay, the axes
+ * change. */
 #include <criterion/criterion.h>
 
 #include "harness.h"
@@ -62,7 +63,10 @@ Test(reshape, what_does_not_fit_is_an_error)
 	static const struct {
 		int64_t shape[2];
 		const char *text;
-	} bad[] = { { { 4, 2 }, "6 elements" }, { { 4, -1 }, "-1" }, { { -1, -1 }, "2 times" }, { { -2, 3 }, "is -2" } };
+	} bad[] = { { { 4, 2 }, "6 elements" },
+		    { { 4, -1 }, "-1" },
+		    { { -1, -1 }, "2 times" },
+		    { { -2, 3 }, "is -2" } };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		op_case *c = case_new("Reshape", 13);
 		case_random(c, F, INTS(2, 3), -1, 1);
@@ -78,15 +82,25 @@ Test(reshape, what_does_not_fit_is_an_error)
 }
 
 /* Infers an operator with symbolic dims; ints gives the elements of input 1. */
-static shape infer_symbolic(clast_model *m, const char *name, const void *attrs, int version, shape x, size_t n, const dim *ints)
+static shape infer_symbolic(clast_model *m, const char *name, const void *attrs, int version, shape x,
+			    size_t n, const dim *ints)
 {
 	const op *o = op_find("", name);
 	const infer_value in[2] = { { .present = true, .dtype = F, .shape = x },
-		                    { .present = true, .dtype = I64, .shape = { .rank = 1, .dims = { (dim)n } }, .ints = ints,
-		                      .int_count = n } };
+				    { .present = true,
+				      .dtype = I64,
+				      .shape = { .rank = 1, .dims = { (dim)n } },
+				      .ints = ints,
+				      .int_count = n } };
 	infer_value out[1] = { { .present = true, .shape.rank = -1 } };
-	const infer_in i = { .op = o, .dims = m->dims, .attrs = attrs, .version = version, .n_in = 2, .n_out = 1, .in = in,
-		             .memory = &m->region };
+	const infer_in i = { .op = o,
+			     .dims = m->dims,
+			     .attrs = attrs,
+			     .version = version,
+			     .n_in = 2,
+			     .n_out = 1,
+			     .in = in,
+			     .memory = &m->region };
 	clast_diag d = { 0 };
 	cr_assert_eq(o->infer(&i, &(infer_out){ out }, &d), CLAST_OK, "%s", d.message);
 	return out[0].shape;
@@ -119,7 +133,9 @@ Test(flatten, by_axis)
 {
 	static const struct {
 		int64_t axis, opset, rows, columns;
-	} cases[] = { { 1, 13, 2, 12 }, { 0, 13, 1, 24 }, { 3, 13, 24, 1 }, { -1, 13, 6, 4 }, { 2, 9, 6, 4 } };
+	} cases[] = {
+		{ 1, 13, 2, 12 }, { 0, 13, 1, 24 }, { 3, 13, 24, 1 }, { -1, 13, 6, 4 }, { 2, 9, 6, 4 }
+	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		op_case *c = case_new("Flatten", cases[i].opset);
 		case_int(c, "axis", cases[i].axis);

@@ -8,8 +8,8 @@
 #define I64 CLAST_INT64
 
 /* One axis, sizes given. */
-static void resize(const char *mode, const char *coordinates, const char *rounding, size_t n, const double *x, size_t m,
-                   const double *want)
+static void resize(const char *mode, const char *coordinates, const char *rounding, size_t n, const double *x,
+		   size_t m, const double *want)
 {
 	op_case *c = case_new("Resize", 19);
 	case_string(c, "mode", mode);
