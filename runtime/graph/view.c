@@ -73,7 +73,7 @@ bool view_slice(tensor_view *v, int axis, int64_t start, int64_t count, int64_t 
 	if (v->split[axis])
 		return slice_split(v, axis, start, count, step);
 	move_origin(v, start * v->strides[axis]);
-	v->strides[axis] *= step;
+	v->strides[axis] *= count > 1 ? step : 1; /* one element may come with a step of any size */
 	v->dims[axis] = count;
 	return true;
 }

@@ -46,6 +46,9 @@ void move_range(move *m, int64_t n, int to_axis, int64_t to_start, int64_t to_st
 {
 	move_axis a = { .n = n };
 	int64_t to_base = m->to_base, from_base = m->from_base;
+	/* The step of a single element may be any number of a file. */
+	to_step = n > 1 ? to_step : 1;
+	from_step = n > 1 ? from_step : 1;
 	if (n == 0 || (affine(m->to, to_axis, to_start, to_step, &to_base, &a.to_stride) &&
 		       affine(m->from, from_axis, from_start, from_step, &from_base, &a.from_stride))) {
 		m->to_base = to_base;
