@@ -30,19 +30,36 @@ clast_status problem_in(problem *p, const char *file, clast_status s)
 	return s;
 }
 
+static void append(char *text, size_t size, size_t *used, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+static void append(char *text, size_t size, size_t *used, const char *format, ...)
+{
+	va_list a;
+	va_start(a, format);
+	const int n = *used < size ? vsnprintf(text + *used, size - *used, format, a) : 0;
+	va_end(a);
+	*used += n > 0 ? (size_t)n : 0;
+}
+
 void problem_line(const problem *p, char *text, size_t size)
 {
 	const char *message = p->diag.message;
 	const size_t file = strlen(p->file);
 	if (file && !strncmp(message, p->file, file) && message[file] == ':')
 		message += file + 1 + (message[file + 1] == ' ');
-	int n = snprintf(text, size, "%s", clast_status_name(p->diag.status));
-	if (n >= 0 && (size_t)n < size && p->diag.node[0] && !strstr(message, p->diag.node))
-		n += snprintf(text + n, size - (size_t)n, ", node \"%s\"", p->diag.node);
-	if (n >= 0 && (size_t)n < size && p->diag.value[0] && !strstr(message, p->diag.value))
-		n += snprintf(text + n, size - (size_t)n, ", value \"%s\"", p->diag.value);
-	if (n >= 0 && (size_t)n < size && message[0])
-		snprintf(text + n, size - (size_t)n, ": %s", message);
+	/* Messages about arguments and files say enough by themselves. */
+	const bool plain_words =
+		*message && (p->diag.status == CLAST_ERROR_ARGUMENT || p->diag.status == CLAST_ERROR_IO ||
+			     !strncmp(message, "not supported", 13));
+	size_t n = 0;
+	text[0] = 0;
+	if (!plain_words)
+		append(text, size, &n, "%s", clast_status_name(p->diag.status));
+	if (p->diag.node[0] && !strstr(message, p->diag.node))
+		append(text, size, &n, "%snode \"%s\"", n ? ", " : "", p->diag.node);
+	if (p->diag.value[0] && !strstr(message, p->diag.value))
+		append(text, size, &n, "%svalue \"%s\"", n ? ", " : "", p->diag.value);
+	append(text, size, &n, "%s%s", n && *message ? ": " : "", message);
 }
 
 static const char *what_next(clast_status s)
