@@ -168,10 +168,18 @@ typedef struct layer {
 	size_t size, in, out, kernel, stride, groups;
 } layer;
 
-static void bench_conv(const layer *l, const char *filter)
+/* way: 2 or 4 for Winograd tiles. */
+static void bench_conv(const layer *l, int way, const char *filter)
 {
 	const bool depthwise = l->groups == l->in && l->groups == l->out && l->groups > 1;
-	const kernel_id id = depthwise ? KERNEL_depthwise_f32 : KERNEL_conv_f32;
+	const kernel_id id = depthwise  ? KERNEL_depthwise_f32
+			     : way == 2 ? KERNEL_winograd2_f32
+			     : way == 4 ? KERNEL_winograd4_f32
+					: KERNEL_conv_f32;
+	const packing_id form = depthwise  ? PACKING_DEPTHWISE
+				: way == 2 ? PACKING_WINOGRAD2
+				: way == 4 ? PACKING_WINOGRAD4
+					   : PACKING_GEMM;
 	const size_t pad = l->kernel / 2, out = (l->size + 2 * pad - l->kernel) / l->stride + 1;
 	conv_params p = {
 		.batch = 1,
@@ -189,14 +197,13 @@ static void bench_conv(const layer *l, const char *filter)
 	p.epilogue.flags = EPILOGUE_CLAMP;
 	p.epilogue.max = INFINITY;
 	char name[96];
-	snprintf(name, sizeof name, "%s %zux%zu s%zu %zux%zu %zu>%zu%s", depthwise ? "depthwise" : "conv",
-		 l->kernel, l->kernel, l->stride, out, out, l->in, l->out,
-		 l->groups > 1 && !depthwise ? " grouped" : "");
+	const char *what = depthwise ? "depthwise" : way == 2 ? "winograd2" : way == 4 ? "winograd4" : "conv";
+	snprintf(name, sizeof name, "%s %zux%zu s%zu %zux%zu %zu>%zu%s", what, l->kernel, l->kernel,
+		 l->stride, out, out, l->in, l->out, l->groups > 1 && !depthwise ? " grouped" : "");
 	if (filter && !strstr(name, filter))
 		return;
 	float *in = floats(l->size * l->size * l->in), *o = floats(out * out * l->out);
-	void *w = pack(depthwise ? PACKING_DEPTHWISE : PACKING_GEMM, &p.weights,
-		       l->out * l->in / l->groups * l->kernel * l->kernel);
+	void *w = pack(form, &p.weights, l->out * l->in / l->groups * l->kernel * l->kernel);
 	void *args[] = { o, in, w };
 	const double flops =
 		2.0 * (double)(out * out * l->out) * (double)(l->in / l->groups * l->kernel * l->kernel);
@@ -408,7 +415,10 @@ static void bench_all(const char *filter)
 	peak_gflops = measure_peak();
 	printf("%s: %.1f GFLOP/s multiply-add peak\n", kernels->isa, peak_gflops);
 	for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-		bench_conv(&layers[i], filter);
+		for (int way = 0; way <= 4; way += 2)
+			if (way == 0 ||
+			    (layers[i].kernel == 3 && layers[i].stride == 1 && layers[i].groups == 1))
+				bench_conv(&layers[i], way, filter);
 	bench_gemm(1, 1, 1000, 2048, true, false, filter);
 	bench_gemm(1, 197, 768, 192, true, false, filter);
 	bench_gemm(1, 197, 192, 768, true, false, filter);

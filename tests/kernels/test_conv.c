@@ -8,6 +8,8 @@ typedef struct conv_case {
 	float *in, *out, *residual, *operand;
 	size_t out_count;
 	size_t axes[5];
+	double looser; /* Winograd: errors relative to the largest input instead of each, and so many times
+			  larger */
 } conv_case;
 
 static void random_window(rng *r, conv_window *w, size_t rank, size_t most)
@@ -196,9 +198,10 @@ static double exact(const conv_case *c, const size_t *o, double *magnitude, size
 				for (size_t i = 0; i < s->in_channels; i++) {
 					const double x =
 						in[(ptrdiff_t)(group * s->in_channels + i) * in_channel];
-					const double product = x * weight_at(c, channel, i, t, &bias);
-					sum += product;
-					*magnitude += fabs(product);
+					const double weight = weight_at(c, channel, i, t, &bias);
+					sum += x * weight;
+					*magnitude +=
+						c->looser > 0 ? c->looser * fabs(weight) : fabs(x * weight);
 				}
 				*terms += s->in_channels;
 			}
@@ -406,6 +409,47 @@ Test(conv, computes_strips_of_rows_between_rings)
 		check(&r, &c, depthwise ? KERNEL_depthwise_f32 : KERNEL_conv_f32,
 		      depthwise ? PACKING_DEPTHWISE : PACKING_GEMM);
 	}
+}
+
+static void winograd_case(rng *r, size_t channels, bool strip, bool small)
+{
+	conv_case c = random_case(r, false, false, channels);
+	conv_window *w = &c.p.window;
+	for (int a = 0; a < 3; a++) {
+		w->kernel[a] = c.p.weights.kernel[a] = a ? 3 : 1;
+		w->stride[a] = w->dilation[a] = 1;
+		w->in[a] = a ? rng_range(r, 1, 14) : 1;
+		w->pad[a] = a ? (ptrdiff_t)rng_range(r, 0, 2) : 0;
+		const ptrdiff_t out = (ptrdiff_t)w->in[a] + w->pad[a] + (ptrdiff_t)rng_range(r, 0, 2) - 2;
+		w->out[a] = a ? (out < 1 ? 1 : (size_t)out) : 1;
+	}
+	w->row_begin = 0;
+	w->row_end = w->out[ROW];
+	const weights_shape *s = &c.p.weights;
+	const size_t in_channels = s->groups * s->in_channels, out_channels = s->groups * s->out_channels;
+	c.in = floats_random(r, random_strides(r, &c.p.in, c.p.batch, w->in, in_channels, rng_chance(r, 50)));
+	c.out_count = random_strides(r, &c.p.out, c.p.batch, w->out, out_channels, rng_chance(r, 50));
+	memset(&c.p.epilogue, 0, sizeof c.p.epilogue);
+	random_epilogue(r, &c, out_channels);
+	c.source.data = floats_random(r, out_channels * s->in_channels * 9);
+	c.source.tap[0] = 0;
+	c.source.tap[1] = 3;
+	c.source.tap[2] = 1;
+	c.source.in = 9;
+	c.source.out = 9 * (ptrdiff_t)s->in_channels;
+	c.source.group = c.source.out * (ptrdiff_t)s->out_channels;
+	if (strip)
+		make_strip(r, &c);
+	c.looser = small ? 2 : 8;
+	check(r, &c, small ? KERNEL_winograd2_f32 : KERNEL_winograd4_f32,
+	      small ? PACKING_WINOGRAD2 : PACKING_WINOGRAD4);
+}
+
+Test(winograd, agrees_with_the_sum_for_random_shapes)
+{
+	rng r = { 11 };
+	for (int i = 0; i < 300; i++)
+		winograd_case(&r, i % 20 == 0 ? 150 : 40, i % 3 == 0, i % 2);
 }
 
 Test(depthwise, agrees_with_the_sum_for_random_shapes)

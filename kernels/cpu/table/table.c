@@ -9,6 +9,7 @@
 #include "kernels.def"
 #undef KERNEL
 extern const weights_packing ISA(packing_gemm), ISA(packing_depthwise), ISA(packing_transpose);
+extern const weights_packing ISA(packing_winograd2), ISA(packing_winograd4);
 
 extern const cpu_kernels ISA(cpu_kernels);
 const cpu_kernels ISA(cpu_kernels) = {
@@ -23,5 +24,7 @@ const cpu_kernels ISA(cpu_kernels) = {
 		[PACKING_GEMM] = &ISA(packing_gemm),
 		[PACKING_DEPTHWISE] = &ISA(packing_depthwise),
 		[PACKING_TRANSPOSE] = &ISA(packing_transpose),
+		[PACKING_WINOGRAD2] = &ISA(packing_winograd2),
+		[PACKING_WINOGRAD4] = &ISA(packing_winograd4),
 	},
 };

@@ -11,7 +11,7 @@
 /* 2^n for -126 <= n <= 127 */
 ALWAYS_INLINE vec vec_exp2_int(ivec n)
 {
-	return (vec)((n + 127) << 23);
+	return (vec)((uvec)(n + 127) << 23);
 }
 
 /* e^r - 1 for |r| <= ln 2 / 2 */
@@ -81,10 +81,10 @@ ALWAYS_INLINE vec vec_log(vec x)
 	/* Denormals are scaled up. */
 	const ivec small = x < 1.17549435e-38f;
 	const vec scaled = vec_select(small, x * 8388608.0f, x);
-	const ivec bits = (ivec)scaled;
+	const uvec bits = (uvec)scaled;
 	/* The exponent such that the mantissa is at least sqrt(1/2). */
-	const ivec e = (bits - 0x3f3504f3) >> 23;
-	const vec m = (vec)(bits - (e << 23));
+	const ivec e = (ivec)(bits - 0x3f3504f3) >> 23;
+	const vec m = (vec)(bits - ((uvec)e << 23));
 	vec y = log_reduced(m, int_to_vec(e - (small & 23)));
 	y = vec_select(x == 0.0f, splat(-INFINITY), y);
 	y = vec_select(x == INFINITY, x, y);
@@ -159,7 +159,7 @@ ALWAYS_INLINE vec sin_reduced(vec x, int quadrant)
 	c = c * t * t + (1.0f - t * 0.5f);
 	const ivec k = vec_to_int(n) + quadrant;
 	const vec y = vec_select((k & 1) == 0, s, c);
-	return (vec)((ivec)y ^ ((k & 2) << 30));
+	return (vec)((uvec)y ^ ((uvec)(k & 2) << 30));
 }
 
 /* 2 ulp near zero crossings as far as TRIG_LIMIT; beyond it the C library's. */
