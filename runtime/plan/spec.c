@@ -691,6 +691,15 @@ static bool join_is_window(specialisation *s, const plan_step *step, int axis, s
 	return true;
 }
 
+/* Whether the step that makes a value can write it there. */
+static bool maker_serves(const clast_plan *p, const plan_step *maker, uint32_t pv, const tensor_view *slot)
+{
+	for (uint32_t j = 0; j < maker->n_out; j++)
+		if (step_out(p, maker)[j] == pv)
+			return serves(slot, p->ports[maker->refs + maker->n_in + j]);
+	return false;
+}
+
 /* Gives inputs made by kernels of this block their slots. */
 static clast_status place_join(specialisation *s, const plan_step *step, uint32_t index, int axis, const uint32_t *producer,
                                clast_diag *d)
@@ -714,7 +723,7 @@ static clast_status place_join(specialisation *s, const plan_step *step, uint32_
 		tensor_view slot;
 		if (!x->known && made != NO_ID && slot_of(&y->view, axis, at, extent, &slot) && follows_order(s, in[i], &slot)) {
 			const plan_step *maker = &p->steps[s->block->first_step + made];
-			if (!is_window_step(p, maker) && !p->values[in[i]].constant) {
+			if (!is_window_step(p, maker) && !p->values[in[i]].constant && maker_serves(p, maker, in[i], &slot)) {
 				*x = (spec_place){ true, y->base, slot };
 				touch(s, y->base, made);
 				s->buffers[y->base - s->input_count].shared = true;
