@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "strategy.h"
+
 /* ---- Orders ---- */
 
 typedef struct order_query {
@@ -46,6 +48,9 @@ typedef struct builder {
 	uint32_t *fact_of;      /* by graph value: fact of the block at hand, or NO_ID */
 	uint32_t *variant;      /* by graph value: its first plan value; next_variant chains the others */
 	uint32_t *plan_node;    /* by node */
+	node_id anchor;         /* of the step being made */
+	uint32_t *converted;    /* by conversion of the choice: its plan value, or NO_ID */
+	size_t converted_count;
 	uint32_t *next_variant; /* by plan value */
 	size_t next_capacity;
 	clast_diag *d;
@@ -83,16 +88,10 @@ static clast_status fact(builder *b, value_id v, uint32_t *out)
 	return CLAST_OK;
 }
 
-/* The plan value of a graph value in an order; *fresh tells that it is new and still to be made. */
-static clast_status variant(builder *b, value_id v, uint32_t o, uint32_t *out, bool *fresh)
+/* A new plan value of a graph value in an order. */
+static clast_status new_variant(builder *b, value_id v, uint32_t o, uint32_t *out)
 {
 	clast_plan *p = b->p;
-	*fresh = false;
-	for (uint32_t x = b->variant[v]; x != NO_ID; x = b->next_variant[x])
-		if (p->values[x].order == o) {
-			*out = x;
-			return CLAST_OK;
-		}
 	uint32_t f;
 	clast_status s = fact(b, v, &f);
 	if (s)
@@ -118,8 +117,19 @@ static clast_status variant(builder *b, value_id v, uint32_t o, uint32_t *out, b
 	b->variant[v] = id;
 	b->block->value_count++;
 	*out = id;
-	*fresh = true;
 	return CLAST_OK;
+}
+
+/* The first of them in an order; *fresh tells that it is new and still to be made. */
+static clast_status variant(builder *b, value_id v, uint32_t o, uint32_t *out, bool *fresh)
+{
+	uint32_t found = NO_ID;
+	for (uint32_t x = b->variant[v]; x != NO_ID; x = b->next_variant[x])
+		if (b->p->values[x].order == o)
+			found = x;
+	*out = found;
+	*fresh = found == NO_ID;
+	return *fresh ? new_variant(b, v, o, out) : CLAST_OK;
 }
 
 static clast_status add_step(builder *b, plan_step step)
@@ -156,6 +166,29 @@ static clast_status operand(builder *b, value_id v, uint32_t o, uint32_t *out)
 	return s ? s : add_step(b, step);
 }
 
+/* The plan value that a conversion of the choice makes, with those it is made from. */
+static clast_status conversion(builder *b, uint32_t c, uint32_t *out)
+{
+	clast_plan *p = b->p;
+	const order_conversion x = b->choice.conversions[c];
+	uint32_t from;
+	bool fresh;
+	if (b->converted[c] != NO_ID) {
+		*out = b->converted[c];
+		return CLAST_OK;
+	}
+	clast_status s = x.from == NO_ID ? variant(b, x.value, b->choice.produced[x.value], &from, &fresh) : conversion(b, x.from, &from);
+	if (!s)
+		s = new_variant(b, x.value, x.order, out);
+	b->converted[c] = *out;
+	plan_step step = { .kind = STEP_CONVERT, .node = NO_ID, .n_in = 1, .n_out = 1, .refs = (uint32_t)p->ref_count, .fused = NO_ID };
+	if (!s)
+		s = add_ref(b, from, any_view);
+	if (!s)
+		s = add_ref(b, *out, any_view);
+	return s ? s : add_step(b, step);
+}
+
 static bool is_pure_view(const node *n)
 {
 	for (uint32_t j = 1; j < n->n_out; j++)
@@ -175,6 +208,11 @@ static clast_status anchor_operands(builder *b, const node *n, const node_view *
 		const value_id v = n->in[i];
 		if (v == NO_ID)
 			continue;
+		const uint32_t *reads = b->choice.reads[b->anchor];
+		if (reads && reads[i] != NO_ID) {
+			s = conversion(b, reads[i], &in[i]);
+			continue;
+		}
 		shape sh;
 		value_shape(b->m, v, &sh);
 		const uint32_t o = plan_port_order(p, &sh, view->ports[i], b->choice.produced[v], same);
@@ -223,9 +261,11 @@ static clast_status step_inputs(builder *b, const node *n, const node_view *view
                                 operands *x)
 {
 	clast_status s = CLAST_OK;
+	b->anchor = step->node;
 	if (step->kind != STEP_ELTWISE)
 		s = anchor_operands(b, n, view, x->in);
-	if (!s && step->kind == STEP_VIEW)
+	const uint32_t *reads = b->choice.reads[step->node];
+	if (!s && step->kind == STEP_VIEW && !(reads && reads[0] != NO_ID))
 		s = operand(b, n->in[0], view_input_order(b, n), &x->in[0]);
 	for (uint32_t i = 0; !s && i < step->n_fused; i++)
 		s = fused_operand(b, b->groups.operands[step->node][i], b->m->nodes[tail].out[0], &x->fused[i]);
@@ -410,6 +450,20 @@ static uint32_t border_order(builder *b, value_id v, const char *layout)
 	return plan_order(b->p, &o);
 }
 
+/* Orders by the strategy; plan values of its conversions come as they are needed. */
+static clast_status choose(builder *b, const uint32_t *output_orders)
+{
+	clast_plan *p = b->p;
+	const bool plain = p->seed || p->precision == CLAST_PRECISION_REFERENCE;
+	const clast_status s = plain ? choose_orders(p, b->g, b->views, &b->choice, b->d) :
+	                               layout_choose(p, b->g, b->views, output_orders, &b->choice, b->d);
+	const size_t n = b->choice.conversion_count;
+	if (s || !grow(&p->memory, &b->converted, &b->converted_count, n + 1, sizeof *b->converted))
+		return s ? s : fail_memory(b->d, 0);
+	memset(b->converted, 0xff, b->converted_count * sizeof *b->converted);
+	return CLAST_OK;
+}
+
 static clast_status build_block(builder *b)
 {
 	clast_plan *p = b->p;
@@ -431,8 +485,13 @@ static clast_status build_block(builder *b)
 		s = view_nodes(b);
 	if (!s)
 		s = list_nodes(b);
+	uint32_t *orders = mem_array(&p->memory, g->output_count + 1, sizeof *orders);
+	if (!orders)
+		return fail_memory(b->d, 0);
+	for (size_t i = 0; i < g->output_count; i++)
+		orders[i] = border_order(b, g->outputs[i], p->output_layout);
 	if (!s)
-		s = choose_orders(p, b->g, b->views, &b->choice, b->d);
+		s = choose(b, orders);
 	if (!s)
 		s = group_nodes(p, b->g, b->views, &b->choice, &b->groups, b->d);
 	for (size_t i = 0; !s && i < g->node_count; i++) {
@@ -442,11 +501,6 @@ static clast_status build_block(builder *b)
 		else if (b->groups.tail[anchor] == id)
 			s = emit(b, anchor, id, &b->views[anchor]);
 	}
-	uint32_t *orders = mem_array(&p->memory, g->output_count + 1, sizeof *orders);
-	if (!orders)
-		return fail_memory(b->d, 0);
-	for (size_t i = 0; i < g->output_count; i++)
-		orders[i] = border_order(b, g->outputs[i], p->output_layout);
 	if (!s)
 		s = list_variants(b, g->output_count, g->outputs, orders, &k->outputs, &k->output_count);
 	mem_free(&p->memory, orders, (g->output_count + 1) * sizeof *orders);
@@ -494,10 +548,11 @@ static clast_status build(clast_plan *p, clast_diag *d)
 	b.fact_of = mem_array(&p->memory, values, sizeof *b.fact_of);
 	b.variant = mem_array(&p->memory, values, sizeof *b.variant);
 	b.views = mem_calloc(&p->memory, nodes * sizeof *b.views);
+	b.choice.reads = mem_calloc(&p->memory, nodes * sizeof *b.choice.reads);
 	b.plan_node = mem_calloc(&p->memory, nodes * sizeof *b.plan_node);
 	p->block_count = m->graph_count;
 	p->blocks = bump_array(&p->region, m->graph_count, sizeof *p->blocks);
-	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && b.plan_node && p->blocks ? CLAST_OK : fail_memory(d, 0);
+	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && b.plan_node && b.choice.reads && p->blocks ? CLAST_OK : fail_memory(d, 0);
 	const order row_major = { 0 };
 	if (!s && !grow(&p->memory, &p->orders, &p->order_capacity, 1, sizeof *p->orders))
 		s = fail_memory(d, 0);
@@ -512,6 +567,9 @@ static clast_status build(clast_plan *p, clast_diag *d)
 	mem_free(&p->memory, b.fact_of, values * sizeof *b.fact_of);
 	mem_free(&p->memory, b.variant, values * sizeof *b.variant);
 	mem_free(&p->memory, b.views, nodes * sizeof *b.views);
+	mem_free(&p->memory, b.choice.reads, nodes * sizeof *b.choice.reads);
+	mem_free(&p->memory, b.choice.conversions, b.choice.conversion_capacity * sizeof *b.choice.conversions);
+	mem_free(&p->memory, b.converted, b.converted_count * sizeof *b.converted);
 	mem_free(&p->memory, b.plan_node, nodes * sizeof *b.plan_node);
 	mem_free(&p->memory, b.next_variant, b.next_capacity * sizeof *b.next_variant);
 	return s;
@@ -527,21 +585,27 @@ static clast_status read_options(clast_plan *p, const clast_plan_options *o, cla
 		return CLAST_OK;
 	p->precision = o->precision;
 	p->keep_values = o->keep_values;
-	const char *strategy = o->strategy ? o->strategy : "min", *in = o->input_layout ? o->input_layout : "first",
+	const char *how = o->strategy ? o->strategy : "min", *in = o->input_layout ? o->input_layout : "first",
 		   *out = o->output_layout ? o->output_layout : "first";
-	if (!strncmp(strategy, "random:", 7)) {
+	if (!strncmp(how, "random:", 7)) {
 		char *end;
-		p->seed = strtoull(strategy + 7, &end, 10) + 1;
-		if (*end || end == strategy + 7)
-			return fail(d, CLAST_ERROR_ARGUMENT, "strategy \"%s\": expected random:SEED", quote(strategy).text);
-	} else if (strcmp(strategy, "min")) {
-		return fail(d, CLAST_ERROR_ARGUMENT, "strategy \"%s\" is unknown; known are min and random:SEED", quote(strategy).text);
+		p->seed = strtoull(how + 7, &end, 10) + 1;
+		if (*end || end == how + 7)
+			return fail(d, CLAST_ERROR_ARGUMENT, "strategy \"%s\": expected random:SEED", quote(how).text);
+	} else if (!strategy_find(how, NULL) || !strcmp(how, "random") || !strcmp(how, "manual")) {
+		return fail(d, CLAST_ERROR_ARGUMENT,
+		            "strategy \"%s\" is unknown; known are min, wrap, first, last, blocked, lazy, push and random:SEED",
+		            quote(how).text);
 	}
+	const char *objective = o->objective ? o->objective : "time";
+	if (strcmp(objective, "time") && strcmp(objective, "bytes") && strcmp(objective, "count"))
+		return fail(d, CLAST_ERROR_ARGUMENT, "objective \"%s\" is unknown; known are time, bytes and count", quote(objective).text);
+	p->count_conversions = !strcmp(objective, "count");
 	if ((strcmp(in, "first") && strcmp(in, "last")) || (strcmp(out, "first") && strcmp(out, "last")))
 		return fail(d, CLAST_ERROR_ARGUMENT, "a layout of inputs and outputs is first or last");
 	if (o->device && strcmp(o->device, "cpu"))
 		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\" is not available; this build knows cpu", quote(o->device).text);
-	p->strategy = bump_string(&p->region, strategy, strlen(strategy));
+	p->strategy = bump_string(&p->region, how, strlen(how));
 	p->input_layout = strcmp(in, "last") ? "first" : "last";
 	p->output_layout = strcmp(out, "last") ? "first" : "last";
 	return p->strategy ? CLAST_OK : fail_memory(d, 0);

@@ -66,6 +66,8 @@ struct clast_plan {
 	bool keep_values;
 	uint64_t seed;          /* of strategy random */
 	const char *strategy, *input_layout, *output_layout;
+	bool count_conversions; /* the objective counts conversions, not their bytes */
+	uint64_t layout_cost, layout_bound; /* of the layout problems of all blocks; the bound is proved */
 
 	plan_block *blocks;     /* blocks[i] is graph i; an unreachable graph has no steps */
 	plan_value *values;
@@ -92,9 +94,19 @@ struct clast_plan {
 	char **step_texts;      /* made on demand for reports */
 };
 
-/* The order each graph value is produced in, by value id (indices into plan.orders): what a strategy decides. */
+/* What a strategy decides: the order each graph value is produced in, by value id (indices into plan.orders), and, where reads is set, which
+ * conversion each input of a node reads. */
+typedef struct order_conversion {
+	value_id value;
+	uint32_t order;
+	uint32_t from;          /* an earlier conversion of the value, or NO_ID: what its producer wrote */
+} order_conversion;
+
 typedef struct order_choice {
 	uint32_t *produced;
+	uint32_t **reads;       /* by node: for each input a conversion or NO_ID; NULL: what its ports ask for */
+	order_conversion *conversions;
+	size_t conversion_count, conversion_capacity;
 } order_choice;
 
 /* Node facts a strategy and the grouping need; made once for all nodes of a graph. */
@@ -116,7 +128,15 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 /* The order of a pure view's output when its input is in order `from` and nothing moves; false if that cannot be proved possible. */
 bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to);
 
-/* The rule in force until the exact planner decides: channels-last around kernels that want it, elsewhere what comes in. */
+/* The order of its input that leaves a pure view's output in order `to`. */
+bool plan_view_order_back(clast_plan *p, const node *n, uint32_t to, uint32_t *from);
+
+/* Orders by the strategy of the plan: the exact planner, or one of those it is compared with. output_orders are those the graph's outputs
+ * have to be in. */
+clast_status layout_choose(clast_plan *p, graph_id g, const node_view *views, const uint32_t *output_orders,
+                           order_choice *choice, clast_diag *d);
+
+/* Orders without a search, for references and random orders: channels-last around kernels that want it, elsewhere what comes in. */
 clast_status choose_orders(clast_plan *p, graph_id g, const node_view *views, order_choice *choice, clast_diag *d);
 
 /* Groups: tail[i] is the node at which node i's group is emitted (itself if alone). */

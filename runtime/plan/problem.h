@@ -103,10 +103,10 @@ static inline uint64_t problem_conversion(const problem *p, uint32_t class, uint
 }
 
 /* The order of port `port` (an index into problem.port) of its group when that works in configuration `config`. */
-static inline uint16_t problem_order(const problem *p, uint32_t port, uint32_t config)
+static inline uint16_t problem_order(const problem *p, uint32_t at, uint32_t config)
 {
-	const problem_group *g = &p->group[p->port[port].group];
-	return p->order[g->order + (size_t)config * g->ports + (port - g->first_port)];
+	const problem_group *g = &p->group[p->port[at].group];
+	return p->order[g->order + (size_t)config * g->ports + (at - g->first_port)];
 }
 
 /* One conversion that is carried out. */

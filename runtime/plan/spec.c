@@ -145,6 +145,17 @@ static void touch(specialisation *s, uint32_t base, uint32_t step)
 		b->first = step;
 }
 
+/* The buffer at a base now holds this value too. */
+static void hold(specialisation *s, uint32_t base, uint32_t pv)
+{
+	if (!s->last_use || base < s->input_count || base >= BASE_ABSOLUTE)
+		return;
+	spec_buffer *b = &s->buffers[base - s->input_count];
+	const uint32_t last = s->last_use[pv - s->block->first_value];
+	if (last > b->last_read)
+		b->last_read = last;
+}
+
 /* The symbols' values, from every shape known by now. */
 static bool bind_symbols(specialisation *s)
 {
@@ -225,6 +236,8 @@ static clast_status allocate(specialisation *s, uint32_t pv, uint32_t step, clas
 	const clast_status status = new_buffer(s, bytes, step, &x->base, d);
 	x->view.data = NULL;
 	x->known = !status;
+	if (!status)
+		hold(s, x->base, pv);
 	return status;
 }
 
@@ -584,6 +597,7 @@ static clast_status place_view(specialisation *s, const plan_step *step, uint32_
 		y->view = v;
 		y->known = true;
 		touch(s, y->base, index);
+		hold(s, y->base, to);
 		return CLAST_OK;
 	}
 	return copy_view(s, step, index, out, d);
@@ -636,8 +650,10 @@ static bool place_windows(specialisation *s, const plan_step *step, uint32_t ind
 			return false;
 	}
 	for (uint32_t j = 0; j < step->n_out; j++)
-		if (out[j] != NO_ID)
+		if (out[j] != NO_ID) {
 			*place_of(s, out[j]) = (spec_place){ true, x->base, views[j] };
+			hold(s, x->base, out[j]);
+		}
 	touch(s, x->base, index);
 	return true;
 }
@@ -854,7 +870,7 @@ static bool place_over_operand(specialisation *s, const plan_step *step, uint32_
 		const spec_place *x = place_of(s, pv);
 		if (x->base < s->input_count || x->base >= BASE_ABSOLUTE || s->buffers[x->base - s->input_count].shared ||
 		    x->view.dtype != dense.dtype ||
-		    s->last_use[pv - s->block->first_value] != index || x->view.rank != dense.rank)
+		    s->buffers[x->base - s->input_count].last_read != index || x->view.rank != dense.rank)
 			continue;
 		bool same = true;
 		for (int a = 0; a < dense.rank; a++)
@@ -868,6 +884,7 @@ static bool place_over_operand(specialisation *s, const plan_step *step, uint32_
 			continue;
 		*place_of(s, out) = *x;
 		touch(s, x->base, index);
+		hold(s, x->base, out);
 		return true;
 	}
 	return false;
@@ -991,10 +1008,10 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 	for (uint32_t i = 0; !status && i < b->node_count; i++)
 		status = infer_plan_node(s, &p->nodes[b->first_node + i], d);
 	place_inputs(s, inputs);
-	if (!status && !s->keep)
-		status = place_joins(s, d);
 	if (!status)
 		status = find_last_uses(s, d);
+	if (!status && !s->keep)
+		status = place_joins(s, d);
 	for (uint32_t i = 0; !status && i < b->step_count; i++) {
 		const plan_step *step = &p->steps[b->first_step + i];
 		if (step_known(s, step)) {

@@ -13,6 +13,7 @@
 typedef struct spec_buffer {
 	size_t bytes, offset;       /* in the arena */
 	uint32_t first, last;       /* steps during which it is needed */
+	uint32_t last_read;         /* the last step that reads any value in it, UINT32_MAX: an output */
 	bool shared;                /* holds several values side by side */
 } spec_buffer;
 

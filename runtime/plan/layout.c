@@ -1,0 +1,524 @@
+/* From a graph to the layout problem, and from its solution to orders.
+ *
+ * A class is a value. Its candidate orders are row-major, those that kernels ask for, and what views and tied operands make of them,
+ * forwards and backwards, until nothing new turns up. A pure view is a group that maps each order of its input to what it becomes, for
+ * nothing. Elementwise operands share one configuration an order; the ports of dense kernels are groups of their own. References read
+ * and write any order and have no wish. Costs are bytes of conversions; unknown extents count as REPRESENTATIVE. */
+#include <string.h>
+
+#include "plan.h"
+#include "solve.h"
+#include "strategy.h"
+
+#define MAX_CANDIDATES 48
+#define MAX_SWEEPS 8
+#define REPRESENTATIVE 56
+
+typedef struct candidates {
+	uint32_t n, class;
+	uint32_t *order; /* indices into plan.orders */
+	size_t capacity;
+} candidates;
+
+typedef struct port_owner {
+	node_id node;
+	uint32_t input;
+} port_owner;
+
+typedef struct layout {
+	clast_plan *p;
+	clast_model *m;
+	const graph *g;
+	graph_id id;
+	const node_view *views;
+	order_choice *choice;
+	candidates *values;      /* by graph value */
+	value_id *class_value;   /* by class */
+	size_t class_capacity;
+	port_owner *owner;       /* by port of the problem */
+	size_t owner_count, owner_capacity;
+	problem problem;
+	bool changed, failed;    /* failed: out of memory */
+	clast_diag *d;
+} layout;
+
+/* ---- Candidates ---- */
+
+static bool has_class(const layout *l, value_id v)
+{
+	return v != NO_ID && !l->m->values[v].constant && l->m->values[v].rank >= 0 && l->m->values[v].kind == KIND_TENSOR;
+}
+
+static uint32_t find(const candidates *c, uint32_t wanted)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->order[i] == wanted)
+			return i;
+	return NO_ID;
+}
+
+static void add(layout *l, value_id v, uint32_t made)
+{
+	candidates *c = &l->values[v];
+	if (made == UINT32_MAX) {
+		l->failed = true;
+		return;
+	}
+	if (!has_class(l, v) || c->n == MAX_CANDIDATES || find(c, made) != NO_ID)
+		return;
+	if (!grow(&l->p->memory, &c->order, &c->capacity, c->n + 1, sizeof *c->order)) {
+		l->failed = true;
+		return;
+	}
+	c->order[c->n++] = made;
+	l->changed = true;
+}
+
+static bool is_view(const node *n)
+{
+	for (uint32_t j = 1; j < n->n_out; j++)
+		if (n->out[j] != NO_ID)
+			return false;
+	return (n->op->rule == RULE_PERMUTE || n->op->rule == RULE_REGROUP) && n->op->views;
+}
+
+static void add_last(layout *l, value_id v)
+{
+	shape s;
+	order o;
+	value_shape(l->m, v, &s);
+	if (has_class(l, v) && order_last(l->m->dims, &s, &o))
+		add(l, v, plan_order(l->p, &o));
+}
+
+static const port *port_of(const layout *l, node_id id, uint32_t operand)
+{
+	return &l->views[id].ports[operand];
+}
+
+/* Operand k of a node: inputs, then outputs. */
+static value_id operand_of(const node *n, uint32_t k)
+{
+	return n->in[k]; /* one array */
+}
+
+static bool same_rank(const layout *l, value_id a, value_id b)
+{
+	return has_class(l, a) && has_class(l, b) && l->m->values[a].rank == l->m->values[b].rank;
+}
+
+/* What order `from` of value a is as a permutation of axes, applied to value b. */
+static uint32_t carry(layout *l, value_id a, uint32_t from, value_id b)
+{
+	shape x, y;
+	int perm[CLAST_MAX_RANK];
+	order o;
+	if (!from)
+		return 0;
+	value_shape(l->m, a, &x);
+	value_shape(l->m, b, &y);
+	if (!order_axes(l->m->dims, &l->p->orders[from], &x, perm) || !order_permuted(l->m->dims, &y, perm, &o))
+		return NO_ID;
+	return plan_order(l->p, &o);
+}
+
+static void spread(layout *l, value_id a, value_id b, bool same_shape)
+{
+	for (uint32_t i = 0; i < l->values[a].n; i++) {
+		const uint32_t from = l->values[a].order[i], to = same_shape ? from : carry(l, a, from, b);
+		if (to != NO_ID)
+			add(l, b, to);
+	}
+}
+
+/* Whether the operands of a node are free to lie in whatever order they share. */
+static bool ties_axes(const layout *l, node_id id, const node *n)
+{
+	if (!n->n_in || !n->n_out || n->out[0] == NO_ID || !same_rank(l, n->in[0], n->out[0]))
+		return false;
+	const port_need in = port_of(l, id, 0)->need, out = port_of(l, id, n->n_in)->need;
+	return (in == PORT_WHOLE || in == PORT_VIEW || in == PORT_ROWS) && (out == PORT_WHOLE || out == PORT_VIEW || out == PORT_ROWS) &&
+	       (n->op->rule == RULE_AXIS || n->op->rule == RULE_ANY || n->op->rule == RULE_CHANNELS || n->op->window || n->op->join ||
+	        in == PORT_ROWS);
+}
+
+static void propagate(layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	uint32_t to;
+	if (is_view(n)) {
+		if (!has_class(l, n->in[0]) || !has_class(l, n->out[0]))
+			return;
+		for (uint32_t i = 0; i < l->values[n->in[0]].n; i++)
+			if (plan_view_order(l->p, n, l->values[n->in[0]].order[i], &to))
+				add(l, n->out[0], to);
+		for (uint32_t i = 0; i < l->values[n->out[0]].n; i++)
+			if (plan_view_order_back(l->p, n, l->values[n->out[0]].order[i], &to))
+				add(l, n->in[0], to);
+		return;
+	}
+	const uint32_t count = n->n_in + n->n_out;
+	const value_id out = n->n_out ? n->out[0] : NO_ID;
+	if (out == NO_ID || !has_class(l, out))
+		return;
+	const bool tied = ties_axes(l, id, n);
+	for (uint32_t k = 0; k < count; k++) {
+		const value_id v = operand_of(n, k);
+		if (v == out || !has_class(l, v))
+			continue;
+		const bool same = port_of(l, id, k)->need == PORT_SAME && port_of(l, id, n->n_in)->need == PORT_SAME;
+		if (!same && !(tied && same_rank(l, v, out)))
+			continue;
+		spread(l, v, out, same);
+		spread(l, out, v, same);
+	}
+}
+
+static void find_candidates(layout *l)
+{
+	for (size_t i = 0; i < l->g->input_count; i++)
+		add(l, l->g->inputs[i], l->choice->produced[l->g->inputs[i]]);
+	for (size_t i = 0; i < l->g->capture_count; i++)
+		add(l, l->g->captures[i], l->choice->produced[l->g->captures[i]]);
+	for (size_t i = 0; i < l->g->node_count; i++) {
+		const node *n = &l->m->nodes[l->g->nodes[i]];
+		for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+			const value_id v = operand_of(n, k);
+			if (!has_class(l, v))
+				continue;
+			add(l, v, 0);
+			if (!is_view(n) && port_of(l, l->g->nodes[i], k)->need == PORT_LAST)
+				add_last(l, v);
+		}
+	}
+	for (size_t i = 0; i < l->g->output_count; i++)
+		add(l, l->g->outputs[i], 0);
+	l->changed = true;
+	for (int sweep = 0; sweep < MAX_SWEEPS && l->changed && !l->failed; sweep++) {
+		l->changed = false;
+		for (size_t i = 0; i < l->g->node_count; i++)
+			propagate(l, l->g->nodes[i]);
+		for (size_t i = l->g->node_count; i-- > 0;)
+			propagate(l, l->g->nodes[i]);
+	}
+}
+
+/* ---- Classes and groups ---- */
+
+static uint64_t value_cost(const layout *l, value_id id)
+{
+	const value *v = &l->m->values[id];
+	uint64_t bytes = clast_dtype_bytes(v->dtype);
+	for (int a = 0; a < v->rank; a++) {
+		const uint64_t e = dim_is_number(v->dims[a]) ? (uint64_t)v->dims[a] : a ? REPRESENTATIVE : 1;
+		if (__builtin_mul_overflow(bytes, e ? e : 1, &bytes) || bytes > (uint64_t)1 << 36)
+			return (uint64_t)1 << 36;
+	}
+	return l->p->count_conversions ? 1 : bytes + 1;
+}
+
+static clast_status add_class(layout *l, value_id v)
+{
+	candidates *c = &l->values[v];
+	if (!has_class(l, v) || c->class != NO_ID || !c->n)
+		return CLAST_OK;
+	const uint64_t cost = value_cost(l, v);
+	const size_t entries = (size_t)c->n * c->n;
+	uint64_t *table = mem_array(&l->p->memory, entries, sizeof *table);
+	if (!table || !grow(&l->p->memory, &l->class_value, &l->class_capacity, l->problem.classes + 1, sizeof *l->class_value)) {
+		mem_free(&l->p->memory, table, entries * sizeof *table);
+		return fail_memory(l->d, 0);
+	}
+	for (size_t i = 0; i < entries; i++)
+		table[i] = cost;
+	clast_status s = problem_add_class(&l->problem, c->n, table, false, &c->class, l->d);
+	mem_free(&l->p->memory, table, entries * sizeof *table);
+	if (s)
+		return s;
+	l->class_value[c->class] = v;
+	shape sh;
+	order o;
+	value_shape(l->m, v, &sh);
+	const uint32_t first = find(c, 0);
+	if (first != NO_ID)
+		s = problem_set_tag(&l->problem, c->class, TAG_FIRST, first, l->d);
+	if (!s && order_last(l->m->dims, &sh, &o)) {
+		const uint32_t last = find(c, plan_order(l->p, &o));
+		if (last != NO_ID)
+			s = problem_set_tag(&l->problem, c->class, TAG_LAST, last, l->d);
+	}
+	return s;
+}
+
+#define MAX_PORTS 256
+
+/* A group being put together: rows of candidate indices. */
+typedef struct group_builder {
+	problem_port port[MAX_PORTS];
+	port_owner owner[MAX_PORTS];
+	uint32_t ports, configs;
+	uint16_t order[MAX_CANDIDATES * MAX_PORTS];
+	uint64_t cost[MAX_CANDIDATES];
+} group_builder;
+
+static bool group_port(layout *l, group_builder *b, value_id v, bool produced, node_id node_number, uint32_t input)
+{
+	if (b->ports == MAX_PORTS)
+		return false;
+	b->owner[b->ports] = (port_owner){ node_number, input };
+	b->port[b->ports++] = (problem_port){ .class = l->values[v].class, .produced = produced };
+	return true;
+}
+
+static clast_status group_done(layout *l, group_builder *b)
+{
+	uint32_t unused;
+	if (!b->ports || !b->configs)
+		return CLAST_OK;
+	if (!grow(&l->p->memory, &l->owner, &l->owner_capacity, l->owner_count + b->ports, sizeof *l->owner))
+		return fail_memory(l->d, 0);
+	memcpy(l->owner + l->owner_count, b->owner, b->ports * sizeof *b->owner);
+	l->owner_count += b->ports;
+	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, PROBLEM_NONE, &unused, l->d);
+}
+
+static void reset(group_builder *b)
+{
+	b->ports = b->configs = 0;
+}
+
+/* One port with every candidate that the need admits. */
+static clast_status single(layout *l, group_builder *b, value_id v, bool produced, node_id id, uint32_t input, const port *need)
+{
+	const candidates *c = &l->values[v];
+	shape s;
+	if (c->class == NO_ID)
+		return CLAST_OK;
+	reset(b);
+	group_port(l, b, v, produced, id, input);
+	value_shape(l->m, v, &s);
+	for (uint32_t i = 0; i < c->n; i++) {
+		const bool admitted = plan_port_order(l->p, &s, *need, c->order[i], c->order[i]) == c->order[i];
+		if (!admitted)
+			continue;
+		b->cost[b->configs] = 0;
+		b->order[b->configs++] = (uint16_t)i;
+	}
+	return group_done(l, b);
+}
+
+/* Operands in one order: PORT_SAME ones by the order itself, others as the same permutation of axes. */
+static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
+{
+	const node *n = &l->m->nodes[id];
+	const value_id out = n->out[0];
+	const candidates *c = &l->values[out];
+	value_id member[MAX_PORTS];
+	shape s;
+	reset(b);
+	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+		const value_id v = operand_of(n, k);
+		const port_need need = port_of(l, id, k)->need;
+		if (!has_class(l, v) || l->values[v].class == NO_ID || (by_axes ? !same_rank(l, v, out) || need == PORT_ABSENT : need != PORT_SAME))
+			continue;
+		if (b->ports == MAX_PORTS)
+			break;
+		member[b->ports] = v;
+		group_port(l, b, v, k >= n->n_in, id, k);
+	}
+	for (uint32_t i = 0; i < c->n; i++) {
+		bool legal = true;
+		for (uint32_t k = 0; legal && k < b->ports; k++) {
+			const value_id v = member[k];
+			const uint32_t o = !by_axes || v == out ? c->order[i] : carry(l, out, c->order[i], v);
+			const uint32_t at = o == NO_ID ? NO_ID : find(&l->values[v], o);
+			value_shape(l->m, v, &s);
+			legal = at != NO_ID && plan_port_order(l->p, &s, *port_of(l, id, b->owner[k].input), o, o) == o;
+			b->order[b->configs * b->ports + k] = (uint16_t)at;
+		}
+		b->cost[b->configs] = 0;
+		b->configs += legal;
+	}
+	return group_done(l, b);
+}
+
+static clast_status view_group(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
+	if (!has_class(l, n->in[0]) || !has_class(l, n->out[0]))
+		return has_class(l, n->out[0]) ? single(l, b, n->out[0], true, id, n->n_in, &(port){ PORT_FIRST, false }) : CLAST_OK;
+	reset(b);
+	group_port(l, b, n->in[0], false, id, 0);
+	group_port(l, b, n->out[0], true, id, n->n_in);
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint32_t to;
+		const uint32_t at = plan_view_order(l->p, n, x->order[i], &to) ? find(y, to) : NO_ID;
+		if (at == NO_ID)
+			continue;
+		b->order[b->configs * 2] = (uint16_t)i;
+		b->order[b->configs * 2 + 1] = (uint16_t)at;
+		b->cost[b->configs++] = 0;
+	}
+	const uint32_t first_in = find(x, 0), first_out = find(y, 0);
+	uint32_t to;
+	if (b->configs < MAX_CANDIDATES && first_in != NO_ID && first_out != NO_ID && !(plan_view_order(l->p, n, 0, &to) && to == 0)) {
+		b->order[b->configs * 2] = (uint16_t)first_in; /* a copy */
+		b->order[b->configs * 2 + 1] = (uint16_t)first_out;
+		b->cost[b->configs++] = value_cost(l, n->out[0]);
+	}
+	return group_done(l, b);
+}
+
+static clast_status node_groups(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const bool reference = l->views[id].family == FAMILY_REFERENCE;
+	const bool tied = !reference && ties_axes(l, id, n);
+	const bool same = !reference && n->n_out && port_of(l, id, n->n_in)->need == PORT_SAME && has_class(l, n->out[0]);
+	clast_status s = CLAST_OK;
+	if (is_view(n))
+		return view_group(l, b, id);
+	if (same || tied)
+		s = tie(l, b, id, !same);
+	for (uint32_t k = 0; !s && k < n->n_in + n->n_out; k++) {
+		const value_id v = operand_of(n, k);
+		const port *need = port_of(l, id, k);
+		const bool produced = k >= n->n_in;
+		if (!has_class(l, v) || (!produced && (reference || need->need == PORT_ABSENT || need->need == PORT_VIEW)))
+			continue;
+		if ((same && need->need == PORT_SAME) || (tied && same_rank(l, v, n->out[0])))
+			continue;
+		s = single(l, b, v, produced, id, k, need);
+	}
+	return s;
+}
+
+static clast_status fixed(layout *l, group_builder *b, value_id v, bool produced, uint32_t wanted)
+{
+	const uint32_t at = has_class(l, v) && l->values[v].class != NO_ID ? find(&l->values[v], wanted) : NO_ID;
+	if (at == NO_ID)
+		return CLAST_OK;
+	reset(b);
+	group_port(l, b, v, produced, NO_ID, 0);
+	b->order[0] = (uint16_t)at;
+	b->cost[0] = 0;
+	b->configs = 1;
+	return group_done(l, b);
+}
+
+static clast_status build(layout *l, const uint32_t *output_orders)
+{
+	clast_status s = CLAST_OK;
+	group_builder *b = mem_alloc(&l->p->memory, sizeof *b);
+	if (!b)
+		return fail_memory(l->d, sizeof *b);
+	for (size_t i = 0; !s && i < l->g->input_count; i++)
+		s = add_class(l, l->g->inputs[i]);
+	for (size_t i = 0; !s && i < l->g->capture_count; i++)
+		s = add_class(l, l->g->captures[i]);
+	for (size_t i = 0; !s && i < l->g->node_count; i++) {
+		const node *n = &l->m->nodes[l->g->nodes[i]];
+		for (uint32_t j = 0; !s && j < n->n_out; j++)
+			if (n->out[j] != NO_ID)
+				s = add_class(l, n->out[j]);
+	}
+	for (size_t i = 0; !s && i < l->g->input_count; i++)
+		s = fixed(l, b, l->g->inputs[i], true, l->choice->produced[l->g->inputs[i]]);
+	for (size_t i = 0; !s && i < l->g->capture_count; i++)
+		s = fixed(l, b, l->g->captures[i], true, l->choice->produced[l->g->captures[i]]);
+	for (size_t i = 0; !s && i < l->g->node_count; i++)
+		s = node_groups(l, b, l->g->nodes[i]);
+	for (size_t i = 0; !s && i < l->g->output_count; i++)
+		s = fixed(l, b, l->g->outputs[i], false, output_orders[i]);
+	mem_free(&l->p->memory, b, sizeof *b);
+	return s ? s : problem_finish(&l->problem, l->d);
+}
+
+/* ---- The answer ---- */
+
+static clast_status take(layout *l, const assignment *a)
+{
+	clast_plan *p = l->p;
+	order_choice *c = l->choice;
+	for (size_t i = 0; i < l->problem.classes; i++)
+		if (a->produced[i] != PROBLEM_ANY)
+			c->produced[l->class_value[i]] = l->values[l->class_value[i]].order[a->produced[i]];
+	const uint32_t base = (uint32_t)c->conversion_count;
+	if (!grow(&p->memory, &c->conversions, &c->conversion_capacity, base + a->conversions, sizeof *c->conversions))
+		return fail_memory(l->d, 0);
+	for (size_t i = 0; i < a->conversions; i++) {
+		const conversion_step *x = &a->conversion[i];
+		const value_id v = l->class_value[x->class];
+		c->conversions[c->conversion_count++] = (order_conversion){ v, l->values[v].order[x->order],
+			                                                    x->from == PROBLEM_NONE ? NO_ID : base + x->from };
+	}
+	for (size_t i = 0; i < l->owner_count; i++) {
+		const port_owner *o = &l->owner[i];
+		if (o->node == NO_ID || l->problem.port[i].produced)
+			continue;
+		const node *n = &l->m->nodes[o->node];
+		if (!c->reads[o->node]) {
+			c->reads[o->node] = bump_array(&p->region, n->n_in, sizeof **c->reads);
+			if (!c->reads[o->node])
+				return fail_memory(l->d, 0);
+			memset(c->reads[o->node], 0xff, n->n_in * sizeof **c->reads);
+		}
+		c->reads[o->node][o->input] = a->reads[i] == PROBLEM_NONE ? NO_ID : base + a->reads[i];
+	}
+	return CLAST_OK;
+}
+
+static clast_status solve_min(layout *l)
+{
+	solution s;
+	clast_status status = solve(&l->problem, NULL, &l->p->memory, &s, l->d);
+	if (status)
+		return status;
+	status = take(l, &s.best);
+	l->p->layout_cost += assignment_cost(&s.best);
+	l->p->layout_bound += s.bound;
+	solution_release(&s);
+	return status;
+}
+
+static clast_status solve_by(layout *l, const strategy *how, const strategy_options *options)
+{
+	assignment a;
+	clast_status s = assignment_init(&a, &l->problem, &l->p->memory, l->d);
+	if (s)
+		return s;
+	s = how->choose(&l->problem, options, &a, l->d);
+	if (!s)
+		s = take(l, &a);
+	l->p->layout_cost += assignment_cost(&a);
+	assignment_release(&a);
+	return s;
+}
+
+clast_status layout_choose(clast_plan *p, graph_id g, const node_view *views, const uint32_t *output_orders,
+                           order_choice *choice, clast_diag *d)
+{
+	clast_model *m = p->model;
+	layout l = { .p = p, .m = m, .g = &m->graphs[g], .id = g, .views = views, .choice = choice, .d = d };
+	strategy_options options = { 0 };
+	const strategy *how = strategy_find(p->strategy, &options);
+	const size_t bytes = (m->value_count + 1) * sizeof *l.values;
+	l.values = mem_calloc(&p->memory, bytes);
+	if (!l.values)
+		return fail_memory(d, bytes);
+	for (size_t i = 0; i < m->value_count; i++)
+		l.values[i].class = NO_ID;
+	problem_init(&l.problem, &p->memory);
+	find_candidates(&l);
+	clast_status s = l.failed ? fail_memory(d, 0) : build(&l, output_orders);
+	if (!s)
+		s = !strcmp(how->name, "min") ? solve_min(&l) : solve_by(&l, how, &options);
+	problem_release(&l.problem);
+	for (size_t i = 0; i < m->value_count; i++)
+		mem_free(&p->memory, l.values[i].order, l.values[i].capacity * sizeof *l.values[i].order);
+	mem_free(&p->memory, l.values, bytes);
+	mem_free(&p->memory, l.class_value, l.class_capacity * sizeof *l.class_value);
+	mem_free(&p->memory, l.owner, l.owner_capacity * sizeof *l.owner);
+	return s;
+}
