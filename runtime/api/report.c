@@ -110,7 +110,10 @@ clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *re
 		return CLAST_ERROR_ARGUMENT;
 	count_steps(plan, &r);
 	const clast_status s = measure((clast_plan *)plan, &r); /* the pool of packed weights has its own lock */
-	r.optimal = !r.transposes; /* nothing moved is the least; otherwise nothing is proved yet */
+	/* The bound is that of all costs of the layout problem; where it meets them, what is moved inside is least too. */
+	r.optimal = plan->layout_bound && plan->layout_bound == plan->layout_cost;
+	r.optimal |= !r.transposes && !plan->layout_cost;
+	r.lower_bound_bytes = r.optimal ? r.transpose_bytes : 0;
 	r.weights_bytes = plan->weight_bytes;
 	r.packings = plan->weight_count;
 	r.struct_size = report->struct_size;

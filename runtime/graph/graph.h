@@ -33,7 +33,7 @@ typedef struct node {
 	int version;
 	void *attrs;            /* op->attrs_bytes */
 	uint32_t n_in, n_out, n_bodies;
-	value_id *in, *out;     /* NO_ID where absent */
+	value_id *in, *out;     /* NO_ID where absent; out follows in in one array */
 	graph_id *bodies;
 	graph_id graph;
 	bool dead;
@@ -64,6 +64,7 @@ typedef struct clast_model {
 	node *nodes;
 	graph *graphs;               /* graphs[0] is the main one */
 	size_t value_count, value_capacity, node_count, node_capacity, graph_count, graph_capacity;
+	uint64_t inferred;           /* nodes inferred so far: bodies inside bodies may be walked many times, but not without end */
 	/* Files mapped for constants; unmapped at the end. */
 	struct mapping {
 		void *address;

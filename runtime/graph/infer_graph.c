@@ -5,6 +5,7 @@
 #include "graph.h"
 
 #define FEW 16
+#define MOST_INFERENCES_A_NODE 256
 
 void value_shape(const clast_model *m, value_id id, shape *s)
 {
@@ -153,6 +154,8 @@ clast_status graph_infer_node(clast_model *m, node_id id, clast_diag *d)
 {
 	infer_value few[FEW], *many = NULL;
 	const size_t n = (size_t)m->nodes[id].n_in + m->nodes[id].n_out;
+	if (++m->inferred > MOST_INFERENCES_A_NODE * (uint64_t)m->node_count)
+		return fail(d, CLAST_ERROR_LIMIT, "nested bodies ask for too many rounds of shape inference");
 	if (n > FEW && !(many = mem_array(&m->memory, n, sizeof *many)))
 		return fail_memory(d, n * sizeof *many);
 	infer_value *values = many ? many : few;

@@ -265,7 +265,7 @@ int64_t load_int(const tensor_view *v, int64_t i)
 	case CLAST_BOOL:
 		return ((const uint8_t *)p)[i] != 0;
 	default:
-		return (int64_t)load_real(v, i);
+		return dtype_is_float(v->dtype) ? (int64_t)load_real(v, i) : 0;
 	}
 }
 
@@ -305,7 +305,8 @@ void store_int(const tensor_view *v, int64_t i, int64_t x)
 		((uint8_t *)p)[i] = x != 0;
 		break;
 	default:
-		store_real(v, i, (double)x);
+		if (dtype_is_float(v->dtype))
+			store_real(v, i, (double)x);
 	}
 }
 

@@ -85,7 +85,8 @@ bool iter_next(iter *it);
 int64_t iter_offset(const tensor_view *v, const iter *it);
 
 /* Elements at an offset, converted. Reals: any numeric or bool dtype. Ints: any integer or bool dtype; uint64 keeps its bits.
- * put_real rounds to the dtype (to nearest even; integers saturate, NaN gives 0), put_int wraps. */
+ * put_real rounds to floating-point dtypes to nearest even; for integers it truncates and saturates, and NaN gives 0. put_int wraps.
+ * Complex and string elements: reading gives 0, writing does nothing. */
 double load_real(const tensor_view *v, int64_t offset);
 void store_real(const tensor_view *v, int64_t offset, double x);
 int64_t load_int(const tensor_view *v, int64_t offset);
