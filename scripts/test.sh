@@ -148,5 +148,6 @@ check "ONNX node cases under sanitizers" suite $debug $nodes $nodes_floor --thre
 check "what is no model is rejected" not_a_model $debug
 check "a small model cut at every byte" cut_everywhere $debug $nodes/test_batchnorm_epsilon/model.onnx 1
 check "the embedded network cut at many places" cut_everywhere $debug models/digits/model.onnx 1777
+check "docs/coverage.md is up to date" scripts/coverage.sh --check $clast
 check "the installed package" installed
 finish
