@@ -59,6 +59,36 @@ static const fusible fusibles[] = {
 	{ "ThresholdedRelu", PROGRAM_THRESHOLDED, 1, IMM_ALPHA },
 };
 
+/* Operators whose result is true or false. */
+typedef struct predicate {
+	const char *name;
+	program_op op;
+	uint8_t sources;
+	bool masks; /* of bool; otherwise of numbers */
+} predicate;
+
+static const predicate predicates[] = {
+	{ "And", PROGRAM_AND, 2, true },
+	{ "Equal", PROGRAM_EQUAL, 2, false },
+	{ "Greater", PROGRAM_GREATER, 2, false },
+	{ "GreaterOrEqual", PROGRAM_GREATER_EQUAL, 2, false },
+	{ "IsInf", PROGRAM_IS_INF, 1, false },
+	{ "IsNaN", PROGRAM_IS_NAN, 1, false },
+	{ "Less", PROGRAM_LESS, 2, false },
+	{ "LessOrEqual", PROGRAM_LESS_EQUAL, 2, false },
+	{ "Not", PROGRAM_NOT, 1, true },
+	{ "Or", PROGRAM_OR, 2, true },
+	{ "Xor", PROGRAM_XOR, 2, true },
+};
+
+static const predicate *find_predicate(const char *name)
+{
+	for (size_t i = 0; i < sizeof predicates / sizeof *predicates; i++)
+		if (!strcmp(predicates[i].name, name))
+			return &predicates[i];
+	return NULL;
+}
+
 static const fusible *find(const char *name)
 {
 	for (size_t i = 0; i < sizeof fusibles / sizeof *fusibles; i++)
@@ -104,6 +134,50 @@ static bool is_where(const lower_node *x)
 	return !strcmp(x->n->op->name, "Where") && !x->n->op->domain[0];
 }
 
+static bool is_cast(const lower_node *x)
+{
+	return !strcmp(x->n->op->name, "Cast") && !x->n->op->domain[0];
+}
+
+/* Registers are float32, which holds these without loss. */
+static bool is_small_float(clast_dtype t)
+{
+	return t == CLAST_FLOAT32 || t == CLAST_FLOAT16 || t == CLAST_BFLOAT16;
+}
+
+static bool is_small_integer(clast_dtype t)
+{
+	return t == CLAST_BOOL || t == CLAST_UINT8 || t == CLAST_INT8;
+}
+
+/* Conversions whose result a rounding store gives. From reals to integers ONNX cuts off, and what does not fit is left to the reference. */
+static bool casts(clast_dtype from, clast_dtype to)
+{
+	if (to == CLAST_BOOL)
+		return is_small_float(from) || is_small_integer(from) || from == CLAST_INT32;
+	if (is_small_float(to))
+		return is_small_float(from) || is_small_integer(from) || (from == CLAST_INT32 && to == CLAST_FLOAT32);
+	return to == CLAST_INT32 && is_small_integer(from);
+}
+
+static bool inputs_are(const lower_node *x, uint32_t first, clast_dtype t)
+{
+	for (uint32_t i = first; i < x->n->n_in; i++)
+		if (x->in[i].present && x->in[i].dtype != t)
+			return false;
+	return true;
+}
+
+static bool accepts_predicate(const lower_node *x, const predicate *p)
+{
+	const clast_dtype t = x->in[0].dtype;
+	const elementwise_attrs *a = x->n->attrs;
+	if (p->sources == 2 && x->n->version < 7 && a->broadcast && a->axis != NO_AXIS)
+		return false;
+	return x->out[0].dtype == CLAST_BOOL && x->n->n_in == p->sources && inputs_are(x, 1, t) &&
+	       (p->masks ? t == CLAST_BOOL : is_small_float(t) || is_small_integer(t));
+}
+
 /* Before opset 7 the second operand may be aligned to an axis of the first. */
 static bool is_plain_broadcast(const lower_node *x)
 {
@@ -119,16 +193,22 @@ bool fuse_accepts(const lower_node *x)
 {
 	const node *n = x->n;
 	float lo, hi;
-	if (n->op->domain[0] || n->n_out != 1 || !x->out[0].present || x->out[0].dtype != CLAST_FLOAT32 || !n->n_in)
+	if (n->op->domain[0] || n->n_out != 1 || !x->out[0].present || !n->n_in || !x->in[0].present)
 		return false;
-	const bool where = is_where(x);
-	for (uint32_t i = 0; i < n->n_in; i++)
-		if (x->in[i].present && x->in[i].dtype != (where && !i ? CLAST_BOOL : CLAST_FLOAT32))
-			return false;
+	const clast_dtype t = x->out[0].dtype;
+	const predicate *p = find_predicate(n->op->name);
+	if (p)
+		return accepts_predicate(x, p);
+	if (is_cast(x))
+		return casts(x->in[0].dtype, t);
+	if (is_where(x))
+		return (is_small_float(t) || is_small_integer(t)) && x->in[0].dtype == CLAST_BOOL && inputs_are(x, 1, t);
+	if (!is_small_float(t) || !inputs_are(x, 0, t))
+		return false;
 	if (is_clip(x))
 		return clip_bounds(x, &lo, &hi);
 	/* PRelu's slope broadcasts to x only; a slope of rank 1 is aligned at the right like any operand. */
-	return where || (find(n->op->name) && is_plain_broadcast(x));
+	return find(n->op->name) && is_plain_broadcast(x);
 }
 
 /* ---- Programs ---- */
@@ -260,8 +340,34 @@ static bool append_where(const lower_node *x, program *p, const uint8_t *sources
 	return add(p, PROGRAM_WHERE, dst, regs[0], regs[1], regs[2], 0, 0);
 }
 
+static bool append_predicate(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst, const predicate *what)
+{
+	const elementwise_attrs *at = x->n->attrs;
+	const bool infinite = what->op == PROGRAM_IS_INF;
+	const uint8_t a = fetch(x, p, sources, 0, FUSE_TEMP);
+	const uint8_t b = what->sources == 2 && a != 255 ? fetch(x, p, sources, 1, FUSE_TEMP + 1) : 0;
+	return a != 255 && b != 255 &&
+	       add(p, what->op, dst, a, b, 0, infinite && at->detect_negative, infinite && at->detect_positive);
+}
+
+/* The store converts; for bool anything but 0 is 1. */
+static bool append_cast(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst)
+{
+	const uint8_t a = fetch(x, p, sources, 0, FUSE_TEMP);
+	if (a == 255)
+		return false;
+	if (x->out[0].dtype == CLAST_BOOL && x->in[0].dtype != CLAST_BOOL)
+		return add(p, PROGRAM_NOT, FUSE_TEMP, a, 0, 0, 0, 0) && add(p, PROGRAM_NOT, dst, FUSE_TEMP, 0, 0, 0, 0);
+	return add(p, PROGRAM_MOVE, dst, a, 0, 0, 0, 0);
+}
+
 bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst)
 {
+	const predicate *what = find_predicate(x->n->op->name);
+	if (what)
+		return append_predicate(x, p, sources, dst, what);
+	if (is_cast(x))
+		return append_cast(x, p, sources, dst);
 	if (is_where(x))
 		return append_where(x, p, sources, dst);
 	if (is_clip(x))

@@ -9,12 +9,53 @@ static bool constant_floats(const infer_value *v)
 	return v->present && v->data && v->dtype == CLAST_FLOAT32;
 }
 
+/* Rows of a batch axis that every operand walks like its own rows become rows of one larger product, if the axis shares one B. */
+static bool merges(const gemm_params *p, int axis)
+{
+	const ptrdiff_t m = (ptrdiff_t)p->m;
+	const epilogue *e = &p->epilogue;
+	if (p->b_batch[axis])
+		return false;
+	if (m == 1)
+		return true;
+	bool same = p->a_batch[axis] == m * p->a_row && p->out_batch[axis] == m * p->out_row;
+	if (e->flags & EPILOGUE_RESIDUAL)
+		same &= e->residual[axis] == m * e->residual[GEMM_BATCH_AXES];
+	for (uint32_t i = 0; i < e->operands; i++)
+		same &= e->operand[i].stride[axis] == m * e->operand[i].stride[GEMM_BATCH_AXES];
+	return same;
+}
+
+static void merge_rows(gemm_params *p)
+{
+	epilogue *e = &p->epilogue;
+	for (int axis = GEMM_BATCH_AXES - 1; axis >= 0; axis--) {
+		if (p->batch[axis] == 1)
+			continue;
+		if (!merges(p, axis))
+			return;
+		if (p->m == 1) {
+			p->a_row = p->a_batch[axis];
+			p->out_row = p->out_batch[axis];
+			e->residual[GEMM_BATCH_AXES] = e->residual[axis];
+			for (uint32_t i = 0; i < e->operands; i++)
+				e->operand[i].stride[GEMM_BATCH_AXES] = e->operand[i].stride[axis];
+		}
+		p->m *= p->batch[axis];
+		p->batch[axis] = 1;
+		p->a_batch[axis] = p->out_batch[axis] = e->residual[axis] = 0;
+		for (uint32_t i = 0; i < e->operands; i++)
+			e->operand[i].stride[axis] = 0;
+	}
+}
+
 static clast_status emit_gemm(lowering *l, gemm_params *p, const int axes[6], lower_arg b)
 {
 	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
 	size_t count;
 	if (!fuse_epilogue(l, 6, axes, &p->epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
+	merge_rows(p);
 	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
 	args[GEMM_A] = (lower_arg){ ARG_IN, 0, 0 };
 	args[GEMM_B] = b;
@@ -102,85 +143,160 @@ static clast_status lower_gemm(lowering *l)
 
 const kernel_family family_gemm = { .name = "gemm", .accepts = accepts_gemm, .epilogue = true, .lower = lower_gemm };
 
+/* ---- Gemm of any operands ---- */
+
+static bool accepts_any_gemm(const lower_node *x, port *ports)
+{
+	const node *n = x->n;
+	if (n->op->domain[0] || strcmp(n->op->name, "Gemm"))
+		return false;
+	for (uint32_t i = 0; i < n->n_in; i++) {
+		if (x->in[i].present && (x->in[i].dtype != CLAST_FLOAT32 || x->in[i].shape.rank > 2 || (i < 2 && x->in[i].shape.rank != 2)))
+			return false;
+		ports[i] = (port){ PORT_WHOLE, false };
+	}
+	ports[n->n_in] = (port){ PORT_FIRST, true };
+	return true;
+}
+
+/* r0 = alpha * r0 + beta * c, c broadcast to the output. */
+static void add_matrix(const gemm_attrs *a, tensor_view c, const tensor_view *y, epilogue *e)
+{
+	view_broadcast(&c, y->rank, y->dims);
+	e->flags = EPILOGUE_PROGRAM;
+	e->operands = 1;
+	e->operand[0].dtype = KERNEL_F32;
+	for (int i = 0; i < 2; i++)
+		e->operand[0].stride[GEMM_BATCH_AXES + i] = y->dims[i] == 1 ? 0 : c.strides[i];
+	e->program.count = 3;
+	e->program.code[0] = (program_instr){ .op = PROGRAM_LOAD, .dst = 1, .a = 0 };
+	e->program.code[1] = (program_instr){ .op = PROGRAM_MUL_CONST, .dst = 1, .a = 1, .imm = { a->beta } };
+	e->program.code[2] = (program_instr){ .op = PROGRAM_ADD, .dst = 0, .a = 0, .b = 1 };
+}
+
+static void scale_result(float alpha, epilogue *e)
+{
+	if (alpha == 1)
+		return;
+	e->flags = EPILOGUE_PROGRAM;
+	memmove(e->program.code + 1, e->program.code, e->program.count * sizeof *e->program.code);
+	e->program.code[0] = (program_instr){ .op = PROGRAM_MUL_CONST, .dst = 0, .a = 0, .imm = { alpha } };
+	e->program.count++;
+}
+
+static clast_status lower_any_gemm(lowering *l)
+{
+	const gemm_attrs *a = l->n->attrs;
+	const tensor_view *x = &l->in_view[0], *w = &l->in_view[1], *y = &l->out_view[0];
+	const bool has_c = l->n_in > 2 && l->in[2].present && a->beta != 0;
+	gemm_params p = { .m = (size_t)y->dims[0], .n = (size_t)y->dims[1], .k = (size_t)x->dims[a->trans_a ? 0 : 1], .slices = 1,
+		          .out_row = y->strides[0] };
+	if (!p.n || !p.k)
+		return CLAST_ERROR_UNSUPPORTED;
+	for (int i = 0; i < GEMM_BATCH_AXES; i++)
+		p.batch[i] = 1;
+	p.a_row = x->strides[a->trans_a ? 1 : 0];
+	p.a_col = x->strides[a->trans_a ? 0 : 1];
+	p.b_row = w->strides[a->trans_b ? 1 : 0];
+	p.b_col = w->strides[a->trans_b ? 0 : 1];
+	if (has_c)
+		add_matrix(a, l->in_view[2], y, &p.epilogue);
+	scale_result(a->alpha, &p.epilogue);
+	const lower_arg args[] = { [GEMM_OUT] = { ARG_OUT, 0, 0 },
+		                   [GEMM_A] = { ARG_IN, 0, 0 },
+		                   [GEMM_B] = { ARG_IN, 1, 0 },
+		                   [GEMM_RESIDUAL] = { ARG_NONE, 0, 0 },
+		                   [GEMM_OPERANDS] = { has_c ? ARG_IN : ARG_NONE, 2, 0 } };
+	return lower_emit(l, KERNEL_gemm_f32, &p, GEMM_OPERANDS + has_c, args);
+}
+
+const kernel_family family_any_gemm = { .name = "gemm", .accepts = accepts_any_gemm, .lower = lower_any_gemm };
+
 /* ---- MatMul ---- */
+
+/* Constants are packed, a slice for each matrix of a batch. */
+static bool absorbs(const infer_value *b)
+{
+	return constant_floats(b) && view_count(b->data) > 0 && (b->data->rank <= 2 || view_is_dense(b->data));
+}
 
 static bool accepts_matmul(const lower_node *x, port *ports)
 {
 	const node *n = x->n;
+	const int a = x->in[0].shape.rank, b = x->in[1].shape.rank;
 	if (n->op->domain[0] || strcmp(n->op->name, "MatMul") || x->in[0].dtype != CLAST_FLOAT32 ||
-	    x->in[1].dtype != CLAST_FLOAT32 || x->in[0].shape.rank < 2 || x->in[1].shape.rank < 2 ||
-	    x->in[0].shape.rank > 2 + GEMM_BATCH_AXES || x->in[1].shape.rank > 2 + GEMM_BATCH_AXES)
+	    x->in[1].dtype != CLAST_FLOAT32 || a < 1 || b < 1 || a > 2 + GEMM_BATCH_AXES || b > 2 + GEMM_BATCH_AXES)
 		return false;
-	const bool absorbed = constant_floats(&x->in[1]) && x->in[1].data->rank == 2;
 	ports[0] = (port){ PORT_WHOLE, false };
-	ports[1] = (port){ absorbed ? PORT_ABSENT : PORT_WHOLE, false };
+	ports[1] = (port){ absorbs(&x->in[1]) ? PORT_ABSENT : PORT_WHOLE, false };
 	ports[2] = (port){ PORT_ROWS, true };
 	return true;
 }
 
 /* Batch axes of an operand aligned from the right with those of the output; broadcast axes do not move. */
-static void batch_strides(const tensor_view *v, const tensor_view *y, ptrdiff_t *out)
+static void batch_strides(const tensor_view *v, int have, int want, ptrdiff_t *out)
 {
-	const int have = v->rank - 2, want = y->rank - 2;
 	for (int i = 0; i < GEMM_BATCH_AXES; i++) {
 		const int a = i - (GEMM_BATCH_AXES - want) - (want - have);
-		out[i] = a >= 0 && v->dims[a] != 1 ? v->strides[a] : 0;
+		out[i] = a >= 0 && a < have && v->dims[a] != 1 ? v->strides[a] : 0;
 	}
 }
 
-/* With one matrix of weights, rows of all batch axes that one stride walks are rows of one product. */
-static void merge_rows(const tensor_view *x, const tensor_view *y, gemm_params *p)
+/* Packs a constant B; b_batch strides count its slices. */
+static clast_status absorb(lowering *l, gemm_params *p, int batch, uint32_t *weight)
 {
-	for (int i = GEMM_BATCH_AXES - 1; i >= 0; i--) {
-		if (p->batch[i] == 1)
-			continue;
-		if (p->epilogue.flags || p->a_batch[i] != (ptrdiff_t)p->m * p->a_row || p->out_batch[i] != (ptrdiff_t)p->m * p->out_row)
-			return;
-		p->m *= p->batch[i];
-		p->batch[i] = 1;
-		p->a_batch[i] = p->out_batch[i] = 0;
-	}
-	(void)x, (void)y;
-}
-
-static clast_status lower_matmul(lowering *l)
-{
-	const tensor_view *x = &l->in_view[0], *w = &l->in_view[1], *y = &l->out_view[0];
-	const int rank = y->rank;
-	gemm_params p = { .m = (size_t)y->dims[rank - 2], .n = (size_t)y->dims[rank - 1], .k = (size_t)x->dims[x->rank - 1],
-		          .slices = 1, .out_row = y->strides[rank - 2] };
-	int axes[6] = { -1, -1, -1, -1, rank - 2, rank - 1 };
-	if (!p.n || !p.k)
-		return CLAST_ERROR_UNSUPPORTED;
-	for (int i = 0; i < GEMM_BATCH_AXES; i++) {
-		const int a = i - (GEMM_BATCH_AXES - (rank - 2));
-		axes[i] = a >= 0 ? a : -1;
-		p.batch[i] = a >= 0 ? (size_t)y->dims[a] : 1;
-		p.out_batch[i] = a >= 0 && y->dims[a] != 1 ? y->strides[a] : 0;
-	}
-	p.a_row = x->strides[x->rank - 2];
-	p.a_col = x->strides[x->rank - 1];
-	batch_strides(x, y, p.a_batch);
-	if (!l->in[1].data || l->in[1].data->rank != 2) {
-		batch_strides(w, y, p.b_batch);
-		p.b_row = w->strides[w->rank - 2];
-		p.b_col = w->strides[w->rank - 1];
-		return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 1, 0 });
-	}
 	const tensor_view *c = l->in[1].data;
-	const weights_source source = { .data = c->data, .in = c->strides[0], .out = c->strides[1] };
-	const weights_shape form = { .groups = 1, .out_channels = p.n, .in_channels = p.k, .kernel = { 1, 1, 1 } };
+	const int have = c->rank > 2 ? c->rank - 2 : 0;
+	tensor_view slices = *c;
+	weights_source source = { .data = c->data };
+	size_t count = 1;
 	gemm_key key;
-	uint32_t weight;
+	for (int a = have - 1; a >= 0; a--) {
+		slices.strides[a] = (int64_t)count;
+		count *= (size_t)c->dims[a];
+	}
+	batch_strides(&slices, have, batch, p->b_batch);
+	source.group = (ptrdiff_t)(p->k * p->n);
+	source.in = c->strides[c->rank > 1 ? c->rank - 2 : 0];
+	source.out = c->rank > 1 ? c->strides[c->rank - 1] : 0;
+	p->slices = count;
+	p->packed = 1;
+	const weights_shape form = { .groups = count, .out_channels = p->n, .in_channels = p->k, .kernel = { 1, 1, 1 } };
 	memset(&key, 0, sizeof key);
 	key = (gemm_key){ l->n->in[1], NO_ID, 1, 0, 0 };
-	const clast_status s = lower_weight(l, PACKING_GEMM, &form, &source, &key, sizeof key, &weight);
-	if (s)
-		return s;
-	p.packed = 1;
-	if (!l->fused)
-		merge_rows(x, y, &p);
-	return emit_gemm(l, &p, axes, (lower_arg){ ARG_WEIGHT, weight, 0 });
+	return lower_weight(l, PACKING_GEMM, &form, &source, &key, sizeof key, weight);
+}
+
+/* 1-D operands are a row and a column, whose axes the output lacks. */
+static clast_status lower_matmul(lowering *l)
+{
+	const tensor_view *x = &l->in_view[0], *w = l->in[1].data ? l->in[1].data : &l->in_view[1], *y = &l->out_view[0];
+	const bool rows = x->rank > 1, columns = w->rank > 1;
+	const int batch = y->rank - rows - columns;
+	gemm_params p = { .m = rows ? (size_t)y->dims[batch] : 1, .n = columns ? (size_t)y->dims[y->rank - 1] : 1,
+		          .k = (size_t)x->dims[x->rank - 1], .slices = 1, .out_row = rows ? y->strides[batch] : 0 };
+	int axes[6] = { -1, -1, -1, -1, rows ? batch : -1, columns ? y->rank - 1 : -1 };
+	uint32_t weight = 0;
+	if (!p.n || !p.k || batch > GEMM_BATCH_AXES)
+		return CLAST_ERROR_UNSUPPORTED;
+	for (int i = 0; i < GEMM_BATCH_AXES; i++) {
+		const int a = i - (GEMM_BATCH_AXES - batch);
+		axes[i] = a >= 0 ? a : -1;
+		p.batch[i] = a >= 0 ? (size_t)y->dims[a] : 1;
+	}
+	batch_strides(y, batch, batch, p.out_batch);
+	p.a_row = rows ? x->strides[x->rank - 2] : 0;
+	p.a_col = x->strides[x->rank - 1];
+	batch_strides(x, rows ? x->rank - 2 : 0, batch, p.a_batch);
+	if (absorbs(&l->in[1])) {
+		const clast_status s = absorb(l, &p, batch, &weight);
+		return s ? s : emit_gemm(l, &p, axes, (lower_arg){ ARG_WEIGHT, weight, 0 });
+	}
+	w = &l->in_view[1];
+	batch_strides(w, columns ? w->rank - 2 : 0, batch, p.b_batch);
+	p.b_row = w->strides[columns ? w->rank - 2 : 0];
+	p.b_col = columns ? w->strides[w->rank - 1] : 0;
+	return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 1, 0 });
 }
 
 const kernel_family family_matmul = { .name = "matmul", .accepts = accepts_matmul, .epilogue = true, .lower = lower_matmul };

@@ -107,8 +107,8 @@ const kernel_family *family_at(size_t index);
 /* The first family that accepts the node, and what it needs; FAMILY_REFERENCE with PORT_VIEW everywhere if none does. */
 uint16_t family_find(const lower_node *x, port *ports);
 
-/* The elementwise families: whether the node is a float32 function of its inputs element by element, so that it can be part of a
- * program. */
+/* The elementwise families: whether the node is a function of its inputs element by element that float32 registers compute, so that it
+ * can be part of a program: of float32, float16 and bfloat16, comparisons, logic, and conversions that lose nothing on the way. */
 bool fuse_accepts(const lower_node *x);
 /* Appends the node to a program. sources[i] says where input i comes from: a register (0..7) or operand number + 16; 255 is a
  * constant of one element, which becomes immediate (x->in[i].data). dst is the register for the result, which may be that of a source.
