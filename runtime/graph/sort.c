@@ -22,9 +22,6 @@ typedef struct sorter {
 
 static clast_status add_capture(clast_model *m, graph *g, value_id v, clast_diag *d)
 {
-	for (size_t i = 0; i < g->capture_count; i++)
-		if (g->captures[i] == v)
-			return CLAST_OK;
 	if (!grow(&m->memory, &g->captures, &g->capture_capacity, g->capture_count + 1, sizeof *g->captures))
 		return fail_memory(d, 0);
 	g->captures[g->capture_count++] = v;
@@ -39,31 +36,49 @@ static bool is_inside(const clast_model *m, graph_id inner, graph_id outer)
 	return false;
 }
 
-static clast_status note_use(clast_model *m, graph_id id, value_id v, clast_diag *d)
+/* by[v]: the graph that value v was last noted for. */
+static clast_status note_use(clast_model *m, graph_id *by, graph_id id, value_id v, clast_diag *d)
 {
-	if (v == NO_ID || is_inside(m, m->values[v].graph, id))
+	if (v == NO_ID || by[v] == id)
 		return CLAST_OK;
-	return add_capture(m, &m->graphs[id], v, d);
+	by[v] = id;
+	return is_inside(m, m->values[v].graph, id) ? CLAST_OK : add_capture(m, &m->graphs[id], v, d);
 }
 
-static clast_status find_captures(clast_model *m, graph_id id, clast_diag *d)
+/* Bodies first, so that no other graph is noted while this one is. */
+static clast_status find_captures(clast_model *m, graph_id *by, graph_id id, clast_diag *d)
 {
 	clast_status s = CLAST_OK;
-	m->graphs[id].capture_count = 0;
-	for (size_t i = 0; !s && i < m->graphs[id].output_count; i++)
-		s = note_use(m, id, m->graphs[id].outputs[i], d);
-	for (size_t i = 0; !s && i < m->graphs[id].node_count; i++) {
-		const node *n = &m->nodes[m->graphs[id].nodes[i]];
+	graph *g = &m->graphs[id];
+	g->capture_count = 0;
+	for (size_t i = 0; !s && i < g->node_count; i++)
+		for (uint32_t j = 0; !s && j < m->nodes[g->nodes[i]].n_bodies; j++)
+			s = find_captures(m, by, m->nodes[g->nodes[i]].bodies[j], d);
+	for (size_t i = 0; !s && id && i < g->output_count; i++)
+		s = note_use(m, by, id, g->outputs[i], d);
+	for (size_t i = 0; !s && id && i < g->node_count; i++) {
+		const node *n = &m->nodes[g->nodes[i]];
 		for (uint32_t j = 0; !s && j < n->n_in; j++)
-			if (id)
-				s = note_use(m, id, n->in[j], d);
+			s = note_use(m, by, id, n->in[j], d);
 		for (uint32_t j = 0; !s && j < n->n_bodies; j++) {
-			s = find_captures(m, n->bodies[j], d);
 			const graph *body = &m->graphs[n->bodies[j]];
-			for (size_t k = 0; !s && id && k < body->capture_count; k++)
-				s = note_use(m, id, body->captures[k], d);
+			for (size_t k = 0; !s && k < body->capture_count; k++)
+				s = note_use(m, by, id, body->captures[k], d);
 		}
 	}
+	return s;
+}
+
+static clast_status find_all_captures(clast_model *m, clast_diag *d)
+{
+	if (m->graph_count == 1)
+		return CLAST_OK;
+	graph_id *by = mem_array(&m->memory, m->value_count + 1, sizeof *by);
+	if (!by)
+		return fail_memory(d, (m->value_count + 1) * sizeof *by);
+	memset(by, 0xff, (m->value_count + 1) * sizeof *by);
+	const clast_status s = find_captures(m, by, 0, d);
+	mem_free(&m->memory, by, (m->value_count + 1) * sizeof *by);
 	return s;
 }
 
@@ -153,7 +168,7 @@ static clast_status sort_graph(sorter *s, graph_id id)
 clast_status graph_sort(clast_model *m, clast_diag *d)
 {
 	sorter s = { .m = m, .d = d };
-	clast_status status = find_captures(m, 0, d);
+	clast_status status = find_all_captures(m, d);
 	if (status)
 		return status;
 	s.colour = mem_calloc(&m->memory, m->node_count ? m->node_count : 1);

@@ -31,6 +31,9 @@ clast_status body_infer(const infer_in *in, int graph, body_rounds *r, clast_dia
 /* Shape of carried value i outside. */
 void body_carried_shape(const infer_in *in, const body_rounds *r, size_t i, size_t n_outer, shape *y);
 
+/* The subgraph of an If, given its attributes and its condition. */
+int if_branch(const void *attrs, bool condition);
+
 /* ---- Running ---- */
 
 /* Output i gets the elements of v, a tensor that a subgraph gave. */

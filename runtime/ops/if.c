@@ -12,6 +12,12 @@ static const attr_spec spec[] = {
 	{ 0 }
 };
 
+int if_branch(const void *attributes, bool condition)
+{
+	const attrs *at = attributes;
+	return condition ? at->then_branch : at->else_branch;
+}
+
 /* Values of a branch as seen from outside. */
 static clast_status infer_branch(const infer_in *in, int graph, infer_value *values, clast_diag *d)
 {
@@ -63,12 +69,11 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 
 static clast_status reference(call *c)
 {
-	const attrs *at = c->attrs;
 	const bool cond = load_int(c->in[0], 0) != 0;
 	tensor_view *values = mem_array(c->memory, c->n_out, sizeof *values);
 	if (!values)
 		return fail_memory(c->diag, c->n_out * sizeof *values);
-	clast_status s = call_body(c, cond ? at->then_branch : at->else_branch, 0, NULL, c->n_out, values);
+	clast_status s = call_body(c, if_branch(c->attrs, cond), 0, NULL, c->n_out, values);
 	if (!s) {
 		for (size_t i = 0; i < c->n_out; i++) {
 			s = s ? s : body_output(c, i, &values[i]);

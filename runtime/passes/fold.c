@@ -157,7 +157,7 @@ static clast_status fold_node(clast_model *m, node_id id, clast_diag *d)
 	return s ? node_fail(m, id, s, d) : CLAST_OK;
 }
 
-static clast_status visit(clast_model *m, node_id id, clast_diag *d)
+clast_status fold_visit(clast_model *m, node_id id, clast_diag *d)
 {
 	clast_status s = graph_infer_node(m, id, d);
 	for (uint32_t j = 0; !s && j < m->nodes[id].n_out; j++)
@@ -173,14 +173,18 @@ static clast_status visit(clast_model *m, node_id id, clast_diag *d)
 static clast_status walk(clast_model *m, graph_id g, clast_diag *d)
 {
 	clast_status s = CLAST_OK;
-	for (size_t i = 0; !s && i < m->graphs[g].node_count; i++) {
+	const size_t count = m->graphs[g].node_count; /* inlined branches follow, visited already */
+	for (size_t i = 0; !s && i < count; i++) {
 		const node_id id = m->graphs[g].nodes[i];
 		if (m->nodes[id].dead)
 			continue;
-		s = visit(m, id, d);
+		s = fold_visit(m, id, d);
+		const graph_id taken = s || m->nodes[id].dead ? NO_ID : branch_take(m, id);
 		/* Inferring the node has inferred its bodies; what is constant inside can be folded now. */
 		for (uint32_t j = 0; !s && j < m->nodes[id].n_bodies; j++)
 			s = walk(m, m->nodes[id].bodies[j], d);
+		if (!s && taken != NO_ID)
+			s = branch_inline(m, id, taken, d);
 	}
 	return s;
 }

@@ -24,4 +24,11 @@ clast_status pass_users(clast_model *m, user_table *t, clast_diag *d);
 void pass_users_free(clast_model *m, user_table *t);
 node_id only_user(const clast_model *m, const user_table *t, value_id v);
 
+/* The branch of an If that always runs, the other one removed; NO_ID if node id is no If or its condition is not constant. */
+graph_id branch_take(clast_model *m, node_id id);
+/* Moves the nodes of that branch to the end of the list of the If's graph, which graph_sort has to put in order again. */
+clast_status branch_inline(clast_model *m, node_id id, graph_id taken, clast_diag *d);
+/* Infers a node and folds what it can of its outputs. */
+clast_status fold_visit(clast_model *m, node_id id, clast_diag *d);
+
 #endif

@@ -57,9 +57,10 @@ static clast_status infer_node(specialisation *s, const plan_node *pn, infer_val
 		infer_value *to = &s->facts[f];
 		const infer_value *from = &out.out[j];
 		status = check_result(s, pn, from, d);
-		if (!to->data) /* a constant stays what it is */
+		if (!to->data) { /* a constant stays what it is */
 			*to = *from;
-		to->data = NULL;
+			to->data = NULL;
+		}
 		to->present = true;
 	}
 	return status;
