@@ -26,6 +26,14 @@ static clast_status check_result(const specialisation *s, const plan_node *pn, c
 	return CLAST_OK;
 }
 
+/* Elements that were not all known ahead, and are computed now. */
+static void drop_partial_ints(infer_value *x)
+{
+	for (size_t i = 0; x->data && x->ints && i < x->int_count; i++)
+		if (!dim_is_number(x->ints[i]))
+			x->ints = NULL;
+}
+
 static clast_status infer_node(specialisation *s, const plan_node *pn, infer_value *values, clast_diag *d)
 {
 	const clast_plan *p = s->plan;
@@ -37,8 +45,10 @@ static clast_status infer_node(specialisation *s, const plan_node *pn, infer_val
 		values[i].shape.rank = -1;
 		if (facts[i] == NO_ID)
 			continue;
-		if (i < n->n_in)
+		if (i < n->n_in) {
 			values[i] = s->facts[facts[i]];
+			drop_partial_ints(&values[i]);
+		}
 		values[i].present = true;
 		known &= i >= n->n_in || fact_known(&values[i]);
 	}
