@@ -84,7 +84,7 @@ clast_status value_describe(const clast_model *model, value_id id, const char *n
 	const value *v = &m->values[id];
 	memset(info, 0, sizeof *info);
 	info->name = name;
-	info->dtype = v->dtype;
+	info->dtype = v->kind == KIND_TENSOR ? v->dtype : CLAST_UNDEFINED;
 	info->rank = v->rank;
 	for (int a = 0; a < v->rank; a++) {
 		info->dims[a] = dim_is_number(v->dims[a]) ? v->dims[a] : -1;

@@ -338,3 +338,42 @@ Test(api, the_builder_says_what_is_wrong)
 	cr_assert_eq(clast_builder_create(17, NULL, &b, &d), CLAST_OK);
 	cr_assert_eq(clast_builder_finish(&b, &m, &d), CLAST_ERROR_MODEL);
 }
+
+/* The extents of Expand are known in part ahead, the rest only once n is read. */
+Test(session, shapes_computed_while_running)
+{
+	const int64_t one = 1;
+	const clast_attribute axis = { .name = "axis", .type = CLAST_ATTRIBUTE_INT, .i = 0 };
+	clast_builder *b;
+	clast_model *m;
+	clast_diag d = { 0 };
+	clast_tensor *two, *in[2], *out;
+	cr_assert_eq(clast_builder_create(17, NULL, &b, &d), CLAST_OK, "%s", d.message);
+	cr_assert_eq(clast_builder_input(b, "n", CLAST_INT64, 1, &one, NULL, &d), CLAST_OK, "%s", d.message);
+	cr_assert_eq(clast_builder_input(b, "x", CLAST_FLOAT32, 1, &one, NULL, &d), CLAST_OK, "%s", d.message);
+	cr_assert_eq(clast_tensor_create(CLAST_INT64, 1, &one, NULL, &two, &d), CLAST_OK);
+	*(int64_t *)clast_tensor_data(two) = 2;
+	cr_assert_eq(clast_builder_constant(b, "two", two, &d), CLAST_OK);
+	clast_tensor_free(&two);
+	node(b, "Concat", "n", "two", NULL, "dims", 1, &axis);
+	node(b, "Expand", "x", "dims", NULL, "y", 0, NULL);
+	cr_assert_eq(clast_builder_output(b, "y", &d), CLAST_OK);
+	cr_assert_eq(clast_builder_finish(&b, &m, &d), CLAST_OK, "%s", d.message);
+	clast_plan *p = plan_of(m, NULL, CLAST_PRECISION_DEFAULT);
+	clast_session *s = session_of(p, 1);
+	in[1] = random_tensor(1, &one, 3);
+	cr_assert_eq(clast_tensor_create(CLAST_INT64, 1, &one, NULL, &in[0], &d), CLAST_OK);
+	for (int64_t n = 3; n < 5; n++) {
+		*(int64_t *)clast_tensor_data(in[0]) = n;
+		float y[8] = { 0 };
+		out = NULL;
+		cr_assert_eq(clast_session_run(s, 2, (const clast_tensor *const *)in, 1, &out, &d), CLAST_OK, "%s", d.message);
+		cr_assert_eq(clast_tensor_read(out, y, (size_t)n * 2 * sizeof *y), CLAST_OK);
+		cr_assert_eq(y[n * 2 - 1], ((float *)clast_tensor_data(in[1]))[0]);
+	}
+	clast_tensor_free(&in[0]);
+	clast_tensor_free(&in[1]);
+	clast_session_free(&s);
+	clast_plan_free(&p);
+	clast_model_free(&m);
+}
