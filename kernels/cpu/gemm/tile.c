@@ -11,19 +11,10 @@ ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 {
 	vec sum[TILE_ROWS][MAX_VECTORS];
 	const vec_tail tail = tail_of(t->cols - (size_t)(vectors - 1) * VEC);
-	if (t->init) {
-		UNROLL for (int j = 0; j < vectors; j++)
-		{
-			const vec v = load(t->init + j * VEC);
-			UNROLL for (int i = 0; i < rows; i++) sum[i][j] = v;
-		}
-	} else {
-		UNROLL for (int i = 0; i < rows; i++)
-		{
-			const float *from = t->out[i] + t->column;
-			UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] = load(from + j * VEC);
-			sum[i][vectors - 1] = load_tail(from + (vectors - 1) * VEC, tail);
-		}
+	UNROLL for (int j = 0; j < vectors; j++)
+	{
+		const vec v = t->init ? load(t->init + j * VEC) : splat(0);
+		UNROLL for (int i = 0; i < rows; i++) sum[i][j] = v;
 	}
 
 	const float *a = t->a, *b = t->b;
@@ -44,6 +35,14 @@ ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 		high++;
 	}
 
+	if (!t->init) {
+		UNROLL for (int i = 0; i < rows; i++)
+		{
+			const float *from = t->out[i] + t->column;
+			UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] += load(from + j * VEC);
+			sum[i][vectors - 1] += load_tail(from + (vectors - 1) * VEC, tail);
+		}
+	}
 	if (t->residual) {
 		UNROLL for (int i = 0; i < rows; i++)
 		{
