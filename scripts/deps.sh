@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that Clast needs, those that are missing: scripts/deps.sh build|test
+# Installs the Debian packages that Clast needs, those that are missing: scripts/deps.sh build|test|aarch64
 set -eu
 
 build="gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libopenblas-dev libxxhash-dev
 	libpng-dev libjpeg-dev libzip-dev libjansson-dev"
 tests="libcriterion-dev libonnx-testdata"
+cross="gcc-aarch64-linux-gnu cmake ninja-build pkg-config protobuf-c-compiler qemu-user libonnx-testdata"
 
 case ${1:-test} in
 build) wanted=$build ;;
 test) wanted="$build $tests" ;;
+aarch64) wanted=$cross ;;
 *)
-	echo "usage: scripts/deps.sh [build|test]" >&2
+	echo "usage: scripts/deps.sh [build|test|aarch64]" >&2
 	exit 2
 	;;
 esac
