@@ -41,7 +41,8 @@ typedef struct plan {
 	ptrdiff_t in_inner, out_inner;
 	size_t cross;
 	ptrdiff_t in_cross, out_cross;
-	size_t step, pieces; /* `inner` (`cross` when transposing) is cut into pieces of `step` */
+	bool cut_cross;      /* when transposing, the longer of the two is cut */
+	size_t step, pieces; /* the cut axis in pieces of `step` */
 	size_t outer_step;   /* positions of a task, where there is one piece */
 } plan;
 
@@ -104,9 +105,10 @@ static plan plan_of(const copy_params *p)
 	g.outer.count = 1;
 	for (size_t i = 0; i < g.outer.rank; i++)
 		g.outer.count *= g.outer.extent[i];
-	const size_t cut = g.way == TRANSPOSE ? g.cross : g.inner, other = g.way == TRANSPOSE ? g.inner : 1;
+	g.cut_cross = g.way == TRANSPOSE && g.cross >= g.inner;
+	const size_t cut = g.cut_cross ? g.cross : g.inner, other = g.cut_cross ? g.inner : g.cross;
 	g.step = size_max(1, TASK_BYTES / size_max(1, g.bytes * other));
-	/* Pieces of a transposition begin at whole cache lines of the input. */
+	/* Pieces of a transposition begin at whole cache lines. */
 	if (g.way == TRANSPOSE)
 		g.step = div_up(g.step, 64) * 64;
 	g.step = size_max(1, size_min(g.step, cut));
@@ -142,23 +144,23 @@ static void copy_elements(size_t bytes, const void *from, ptrdiff_t in, void *to
 	}
 }
 
-static void copy_transposed(const plan *g, const void *from, void *to, size_t width)
+static void copy_transposed(const plan *g, const void *from, void *to, size_t width, size_t height)
 {
 	switch (g->bytes) {
 	case 1:
-		transpose_1(from, g->in_inner, to, g->out_cross, width, g->inner);
+		transpose_1(from, g->in_inner, to, g->out_cross, width, height);
 		break;
 	case 2:
-		transpose_2(from, g->in_inner, to, g->out_cross, width, g->inner);
+		transpose_2(from, g->in_inner, to, g->out_cross, width, height);
 		break;
 	case 4:
-		transpose_floats(from, g->in_inner, to, g->out_cross, width, g->inner);
+		transpose_floats(from, g->in_inner, to, g->out_cross, width, height);
 		break;
 	case 8:
-		transpose_8(from, g->in_inner, to, g->out_cross, width, g->inner);
+		transpose_8(from, g->in_inner, to, g->out_cross, width, height);
 		break;
 	case 16:
-		transpose_16(from, g->in_inner, to, g->out_cross, width, g->inner);
+		transpose_16(from, g->in_inner, to, g->out_cross, width, height);
 		break;
 	}
 }
@@ -176,7 +178,10 @@ static void copy_part(const plan *g, const char *from, char *to, size_t first, s
 			memcpy(to, from, count * g->bytes);
 		break;
 	case TRANSPOSE:
-		copy_transposed(g, from + at * g->in_cross * bytes, to + at * g->out_cross * bytes, count);
+		from += at * (g->cut_cross ? g->in_cross : g->in_inner) * bytes;
+		to += at * (g->cut_cross ? g->out_cross : g->out_inner) * bytes;
+		copy_transposed(g, from, to, g->cut_cross ? count : g->cross,
+				g->cut_cross ? g->inner : count);
 		break;
 	case ELEMENTS:
 		copy_elements(g->bytes, from + at * g->in_inner * bytes, g->in_inner,
@@ -189,7 +194,7 @@ static void copy_run(const void *params, void *const *args, size_t begin, size_t
 {
 	(void)scratch;
 	plan g = plan_of(params);
-	const size_t cut = g.way == TRANSPOSE ? g.cross : g.inner;
+	const size_t cut = g.cut_cross ? g.cross : g.inner;
 	const ptrdiff_t bytes = (ptrdiff_t)g.bytes;
 	for (size_t task = begin; task < end; task++) {
 		const size_t piece = task % g.pieces * g.step;

@@ -4,6 +4,9 @@
 
 #include "vector/vec.h"
 
+/* Elements of a row that are taken together. */
+#define TRANSPOSE_BLOCK 128
+
 /* Within each 128 bits: (a0 b0 a1 b1), (a2 b2 a3 b3), (a0 a1 b0 b1), (a2 a3 b2 b3). */
 #if defined(__AVX512F__)
 #define ZIP_LOW(a, b) ((vec)_mm512_unpacklo_ps((__m512)(a), (__m512)(b)))
@@ -41,6 +44,21 @@ ALWAYS_INLINE void transpose_lanes(vec *r)
 	r[1] = PAIR_HIGH(a, c);
 	r[2] = PAIR_LOW(b, d);
 	r[3] = PAIR_HIGH(b, d);
+}
+
+/* Each 128 bits from an address of their own, `step` elements apart. */
+ALWAYS_INLINE vec load_lanes(const float *from, size_t step)
+{
+#if VEC == 16
+	const __m256 low = _mm256_set_m128(_mm_loadu_ps(from + step), _mm_loadu_ps(from));
+	const __m256 high = _mm256_set_m128(_mm_loadu_ps(from + 3 * step), _mm_loadu_ps(from + 2 * step));
+	return (vec)_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+#elif VEC == 8
+	return (vec)_mm256_set_m128(_mm_loadu_ps(from + step), _mm_loadu_ps(from));
+#else
+	(void)step;
+	return load(from);
+#endif
 }
 
 /* VEC rows of VEC elements. */
@@ -92,16 +110,75 @@ ALWAYS_INLINE void transpose_tile(const float *from, ptrdiff_t from_row, float *
 	}
 }
 
-/* The same for any width and height. Strips of VEC columns of `from`: they are written row by row of `to`,
- * each whole before the next, and come back to a cache line of `from` while it is still near. */
+/* The same for up to 4 rows that become dense groups of `height`: each group is stored as 4 elements, of
+ * which the next group overwrites what is too many. */
+static inline void interleave_floats(const float *from, ptrdiff_t from_row, float *to, size_t width,
+				     size_t height)
+{
+	size_t x = 0;
+	/* The last groups are stored one by one. */
+	for (; x + VEC + 4 <= width; x += VEC) {
+		vec r[4];
+		UNROLL for (size_t i = 0; i < 4; i++) r[i] =
+			i < height ? load(from + (ptrdiff_t)i * from_row + x) : splat(0);
+		transpose_lanes(r);
+		UNROLL for (int lane = 0; lane < VEC; lane += 4)
+		{
+			UNROLL for (int i = 0; i < 4; i++)
+			{
+				float group[VEC];
+				memcpy(group, &r[i], sizeof group);
+				memcpy(to + (x + (size_t)(lane + i)) * height, group + lane,
+				       4 * sizeof(float));
+			}
+		}
+	}
+	for (; x < width; x++)
+		for (size_t y = 0; y < height; y++)
+			to[x * height + y] = from[(ptrdiff_t)y * from_row + x];
+}
+
+/* The other way round: dense groups of `width` elements, up to 4, become rows. */
+static inline void separate_floats(const float *from, float *to, ptrdiff_t to_row, size_t width,
+				   size_t height)
+{
+	size_t y = 0;
+	for (; y + VEC + 4 <= height; y += VEC) {
+		vec r[4];
+		UNROLL for (size_t i = 0; i < 4; i++) r[i] = load_lanes(from + (y + i) * width, 4 * width);
+		transpose_lanes(r);
+		UNROLL for (size_t i = 0; i < 4; i++)
+		{
+			if (i < width)
+				store(to + (ptrdiff_t)i * to_row + y, r[i]);
+		}
+	}
+	for (; y < height; y++)
+		for (size_t x = 0; x < width; x++)
+			to[(ptrdiff_t)x * to_row + y] = from[y * width + x];
+}
+
+/* The same for any width and height, in blocks whose rows are some cache lines long on one side: each line is
+ * touched while its neighbours are, which is what prefetching and address translation need. */
 static inline void transpose_floats(const float *from, ptrdiff_t from_row, float *to, ptrdiff_t to_row,
 				    size_t width, size_t height)
 {
-	for (size_t x = 0; x < width; x += VEC)
+	if (height <= 4 && to_row == (ptrdiff_t)height) {
+		interleave_floats(from, from_row, to, width, height);
+		return;
+	}
+	if (width <= 4 && from_row == (ptrdiff_t)width) {
+		separate_floats(from, to, to_row, width, height);
+		return;
+	}
+	for (size_t x0 = 0; x0 < width; x0 += TRANSPOSE_BLOCK) {
+		const size_t x1 = size_min(width, x0 + TRANSPOSE_BLOCK);
 		for (size_t y = 0; y < height; y += VEC)
-			transpose_tile(from + (ptrdiff_t)y * from_row + x, from_row,
-				       to + (ptrdiff_t)x * to_row + y, to_row, size_min(VEC, width - x),
-				       size_min(VEC, height - y));
+			for (size_t x = x0; x < x1; x += VEC)
+				transpose_tile(from + (ptrdiff_t)y * from_row + x, from_row,
+					       to + (ptrdiff_t)x * to_row + y, to_row,
+					       size_min(VEC, width - x), size_min(VEC, height - y));
+	}
 }
 
 #endif
