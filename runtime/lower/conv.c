@@ -128,6 +128,18 @@ static bool accepts_conv(const lower_node *x, port *ports)
 	return is_onnx(x, "Conv") && accepts_weights(x, ports);
 }
 
+/* Winograd tiles save multiplications where there is enough to multiply: their transforms cost a pass over input and output, and their
+ * weights are 1.8 and 4 times as large, which small images cannot spread over enough tiles. */
+static bool suits_winograd(const lowering *l, const conv_params *p, size_t least)
+{
+	const conv_window *w = &p->window;
+	for (int a = 0; a < 3; a++)
+		if (w->kernel[a] != (a == DEPTH ? 1 : 3) || w->stride[a] != 1 || w->dilation[a] != 1)
+			return false;
+	return !l->exact && p->weights.groups == 1 && p->weights.in_channels >= 24 && p->weights.out_channels >= 24 &&
+	       w->out[ROW] >= least && w->out[PIXEL] >= least;
+}
+
 static clast_status lower_conv(lowering *l)
 {
 	const infer_value *w = &l->in[1];
@@ -147,6 +159,11 @@ static clast_status lower_conv(lowering *l)
 	source.out = w->data->strides[0];
 	source.in = w->data->strides[1];
 	const bool depthwise = g.group > 1 && out == 1 && in == 1;
+	if (suits_winograd(l, &p, 12)) {
+		const clast_status fast = emit_conv(l, KERNEL_winograd4_f32, PACKING_WINOGRAD4, &source, 4, &p);
+		if (fast != CLAST_ERROR_UNSUPPORTED)
+			return fast;
+	}
 	return depthwise ? emit_conv(l, KERNEL_depthwise_f32, PACKING_DEPTHWISE, &source, 1, &p) :
 	                   emit_conv(l, KERNEL_conv_f32, PACKING_GEMM, &source, 0, &p);
 }

@@ -71,6 +71,7 @@ struct lowering {
 	const fused *fused;          /* NULL: nothing */
 	const tensor_view *fused_view; /* operands of the program, broadcast to the dims of out_view[0] */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
+	bool exact;                  /* no kernel that trades accuracy or the spread of non-finite values for speed */
 	const struct lowering_host *host;
 	void *context;
 	bump *memory;                /* lives as long as the specialisation */

@@ -505,6 +505,7 @@ static clast_status record_step(specialisation *s, const plan_step *step, uint32
 		       .fused = step->fused == NO_ID ? NULL : &p->fused[step->fused],
 		       .fused_view = fused_views,
 		       .slotted = slotted_inputs(s, step),
+		       .exact = p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE,
 		       .host = &recording,
 		       .context = &r,
 		       .memory = &s->region,
