@@ -103,7 +103,10 @@ static bool split_factor(dim_table *t, order_factor f, const shape *s, const dim
 		dim below, above;
 		if (s->dims[a] == 1 || strides[a] == f.stride || !dim_divide(t, strides[a], f.stride, &below) || below == 1)
 			continue;
-		if (below == f.extent || !dim_divide(t, f.extent, below, &above) || above == 1)
+		if (below == f.extent)
+			continue;
+		above = s->dims[a]; /* without a division if it fits: what lies below may be 0 */
+		if (dim_mul(t, below, above) != f.extent && (!dim_divide(t, f.extent, below, &above) || above == 1))
 			continue;
 		parts[n++] = (order_factor){ f.stride, below };
 		f = (order_factor){ strides[a], above };
@@ -122,7 +125,10 @@ static int axis_of(dim_table *t, order_factor f, const shape *s, const dim *stri
 {
 	for (int a = 0; a < s->rank; a++) {
 		dim whole, rest;
-		if (s->dims[a] == 1 || !dim_divide(t, f.stride, strides[a], inner))
+		if (s->dims[a] == 1)
+			continue;
+		*inner = 1;
+		if (f.stride != strides[a] && !dim_divide(t, f.stride, strides[a], inner)) /* equal strides may be 0 */
 			continue;
 		whole = dim_mul(t, *inner, f.extent);
 		if (whole == s->dims[a] || dim_divide(t, s->dims[a], whole, &rest))
