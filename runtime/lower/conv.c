@@ -136,7 +136,7 @@ static bool suits_winograd(const lowering *l, const conv_params *p, size_t least
 	for (int a = 0; a < 3; a++)
 		if (w->kernel[a] != (a == DEPTH ? 1 : 3) || w->stride[a] != 1 || w->dilation[a] != 1)
 			return false;
-	return !l->exact && p->weights.groups == 1 && p->weights.in_channels >= 24 && p->weights.out_channels >= 24 &&
+	return !l->exact && p->weights.groups == 1 && p->weights.in_channels >= 32 && p->weights.out_channels >= 32 &&
 	       w->out[ROW] >= least && w->out[PIXEL] >= least;
 }
 
