@@ -68,7 +68,7 @@ static plan plan_of(const conv_params *p)
 	g.k = s->in_channels * w->kernel[0] * w->kernel[1] * w->kernel[2];
 	g.block = k_block(g.k);
 	g.in_channel = p->in_channel ? p->in_channel : 1;
-	g.cut = product_cut(g.m, g.n, g.k, s->groups);
+	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS);
 	plan_direct(&g);
 	const uint32_t flags = p->epilogue.flags;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k);

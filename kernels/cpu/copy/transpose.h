@@ -163,6 +163,8 @@ static inline void separate_floats(const float *from, float *to, ptrdiff_t to_ro
 static inline void transpose_floats(const float *from, ptrdiff_t from_row, float *to, ptrdiff_t to_row,
 				    size_t width, size_t height)
 {
+	if (width == 0 || height == 0)
+		return;
 	if (height <= 4 && to_row == (ptrdiff_t)height) {
 		interleave_floats(from, from_row, to, width, height);
 		return;

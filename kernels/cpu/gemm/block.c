@@ -50,7 +50,7 @@ void product_run(const product *p)
 	}
 }
 
-cut product_cut(size_t m, size_t n, size_t k, size_t repeats)
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least)
 {
 	cut c = { .rows = 1, .cols = PANEL };
 	if (m == 0 || n == 0 || repeats == 0)
@@ -63,7 +63,8 @@ cut product_cut(size_t m, size_t n, size_t k, size_t repeats)
 
 	/* Weights that the second-level cache holds are shared by all rows of a task. Larger ones come from
 	 * further away for every task, so that it should have many rows. */
-	const size_t weights = (k + 1) * n, least = weights <= 131072 ? TILE_ROWS : 4 * TILE_ROWS;
+	if ((k + 1) * n > 131072)
+		least = size_max(least, 4 * TILE_ROWS);
 	const double by_rows = target / ((double)n * (double)(k + 1));
 	c.rows = by_rows < (double)least ? least : (size_t)by_rows;
 	c.rows = size_min(m, c.rows / TILE_ROWS * TILE_ROWS);

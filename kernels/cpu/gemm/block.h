@@ -34,12 +34,13 @@ ALWAYS_INLINE size_t k_block(size_t k)
 	return size_max(1, div_up(div_up(k, blocks), VEC) * VEC);
 }
 
-/* How a product of m x n x k is cut into tasks: fixed by shapes and ISA. */
+/* How `repeats` products of m x n x k are cut into tasks: fixed by shapes and ISA. least: rows of a task, at
+ * least (a tile, or more where a task has to prepare its columns). */
 typedef struct cut {
 	size_t rows, cols; /* of a task */
 	size_t row_tasks, col_tasks;
 } cut;
 #define product_cut ISA(product_cut)
-cut product_cut(size_t m, size_t n, size_t k, size_t repeats);
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least);
 
 #endif

@@ -2,6 +2,7 @@
 #include "gemm.h"
 
 #include "conv/spatial.h"
+#include "copy/transpose.h"
 #include "gemm/block.h"
 #include "program/run.h"
 
@@ -21,12 +22,9 @@ static plan plan_of(const gemm_params *p)
 	for (int i = 0; i < GEMM_BATCH_AXES; i++)
 		g.batch *= p->batch[i];
 	g.block = k_block(p->k);
-	g.cut = product_cut(p->m, p->n, p->k, g.batch);
-	if (!p->packed && g.cut.rows < 8 * TILE_ROWS && g.cut.row_tasks > 1) {
-		/* Every task packs the columns that it multiplies: that wants more rows to pay. */
-		g.cut.rows = size_min(p->m, 8 * TILE_ROWS);
-		g.cut.row_tasks = div_up(p->m, g.cut.rows);
-	}
+	/* Without packed weights every task packs the columns that it multiplies: that wants many rows to
+	 * pay. */
+	g.cut = product_cut(p->m, p->n, p->k, g.batch, p->packed ? TILE_ROWS : 16 * TILE_ROWS);
 	const bool collide = p->a_row % 1024 == 0 && p->k > 64 && p->m > 4;
 	g.copy_a = p->a_col != 1 || (collide && p->n >= 4 * PANEL);
 	const uint32_t flags = p->epilogue.flags;
@@ -80,6 +78,10 @@ static size_t gemm_scratch(const void *params)
 
 static void copy_rows(const gemm_params *p, const float *a, size_t rows, size_t count, const work *w)
 {
+	if (p->a_row == 1 && p->a_col != 1) {
+		transpose_floats(a, p->a_col, w->a, (ptrdiff_t)w->a_row, rows, count);
+		return;
+	}
 	for (size_t i = 0; i < rows; i++) {
 		const float *from = a + (ptrdiff_t)i * p->a_row;
 		float *to = w->a + i * w->a_row;
@@ -95,21 +97,22 @@ static void copy_rows(const gemm_params *p, const float *a, size_t rows, size_t 
 static void pack_columns(const gemm_params *p, const float *b, size_t count, size_t col, size_t col_end,
 			 float *to)
 {
-	while (col < col_end) {
-		const size_t width = panel_vectors(p->n, col) * VEC, used = size_min(width, p->n - col);
+	for (size_t width; col < col_end; col += width, to += width * (count + 1)) {
+		width = panel_vectors(p->n, col) * VEC;
+		const size_t used = size_min(width, p->n - col);
 		const float *from = b + (ptrdiff_t)col * p->b_col;
+		float *rows = to + width;
 		memset(to, 0, (used < width ? width * (count + 1) : width) * sizeof(float));
-		to += width;
 		if (p->b_col == 1)
 			for (size_t k = 0; k < count; k++)
-				copy_floats(to + k * width, from + (ptrdiff_t)k * p->b_row, used);
+				copy_floats(rows + k * width, from + (ptrdiff_t)k * p->b_row, used);
+		else if (p->b_row == 1)
+			transpose_floats(from, p->b_col, rows, (ptrdiff_t)width, count, used);
 		else
 			for (size_t j = 0; j < used; j++)
 				for (size_t k = 0; k < count; k++)
-					to[k * width + j] =
+					rows[k * width + j] =
 						from[(ptrdiff_t)k * p->b_row + (ptrdiff_t)j * p->b_col];
-		to += width * count;
-		col += width;
 	}
 }
 
