@@ -43,8 +43,8 @@ typedef struct checker {
 } checker;
 
 typedef struct place {
-	uint32_t number, border; /* in the copy; among the borders */
-	bool is_border, is_inside;
+	uint32_t number; /* in the copy */
+	bool is_inside;
 } place;
 
 /* What is left of the network at one place of the proof. */
@@ -743,46 +743,128 @@ static bool share_one(state *s, uint32_t y, size_t bits, const uint32_t *bit, ui
 	return f != NULL;
 }
 
+/* A new variable of so many labels, outside all parts. */
+static bool make_variable(state *s, uint32_t labels, uint32_t *made)
+{
+	*made = s->vars;
+	if (s->id || s->vars == PROBLEM_NONE - 1)
+		return reject(s->k, "a variable is made inside a part");
+	if (!grow(s->k->m, &s->var, &s->var_capacity, s->vars + (size_t)1, sizeof *s->var))
+		return out_of_memory(s->k);
+	s->var[s->vars++] = (unknown){ .gone = false };
+	return init_variable(s, *made, labels);
+}
+
+/* The variables that follow in the proof. The caller frees them. */
+static uint32_t *next_variables(state *s, size_t count)
+{
+	uint32_t *var = mem_array(s->k->m, count, sizeof *var);
+	bool ok = var ? true : out_of_memory(s->k);
+	for (size_t j = 0; ok && j < count; j++)
+		ok = next_variable(s, &var[j]);
+	if (!ok)
+		mem_free(s->k->m, var, count * sizeof *var);
+	return ok ? var : NULL;
+}
+
 static bool step_share(state *s)
 {
 	size_t readers, bits;
-	if (s->id)
-		return reject(s->k, "readers are shared inside a part");
+	uint32_t made;
 	if (!next_count(s->k, 1, &readers) || !next_count(s->k, 1, &bits))
 		return false;
-	uint32_t *var = mem_array(s->k->m, readers + bits, sizeof *var);
-	bool ok = var ? true : out_of_memory(s->k);
-	const uint32_t made = s->vars;
-	for (size_t j = 0; ok && j < readers + bits; j++)
-		ok = next_variable(s, &var[j]);
-	if (ok && (bits == 0 || made == PROBLEM_NONE))
-		ok = reject(s->k, "nothing is shared");
-	if (ok && !grow(s->k->m, &s->var, &s->var_capacity, s->vars + (size_t)1, sizeof *s->var))
-		ok = out_of_memory(s->k);
-	if (ok) {
-		s->var[s->vars++] = (unknown){ .gone = false };
-		ok = init_variable(s, made, 2);
-	}
+	if (bits == 0)
+		return reject(s->k, "nothing is shared");
+	uint32_t *var = next_variables(s, readers + bits);
+	bool ok = var && make_variable(s, 2, &made);
 	for (size_t j = 0; ok && j < readers; j++)
 		ok = share_one(s, var[j], bits, var + readers, made);
 	for (size_t j = 0; ok && j < bits; j++) {
-		function *f = s->var[var[readers + j]].labels == 2 ? function_of(s, 2, (uint32_t[]){ var[readers + j], made })
-		                                                   : NULL;
-		ok = f != NULL && (f->table[1] = INFINITE);
+		ok = s->var[var[readers + j]].labels == 2 || reject(s->k, "readers share what is no copy");
+		function *f = ok ? function_of(s, 2, (uint32_t[]){ var[readers + j], made }) : NULL;
+		if (f)
+			f->table[1] = INFINITE;
+		ok = f != NULL;
 	}
-	mem_free(s->k->m, var, (readers + bits) * sizeof *var);
-	return ok || (s->k->status == CLAST_OK ? reject(s->k, "nothing is shared") : false);
+	if (var)
+		mem_free(s->k->m, var, (readers + bits) * sizeof *var);
+	return ok;
+}
+
+/* ---- PROJECT ---- */
+
+/* The sets of copies that the labels of y ask for: asks[j * labels + a] for copy j. set[a] is the number of the set of
+ * label a, in the order of first labels. */
+static bool number_sets(state *s, uint32_t y, size_t bits, const uint32_t *bit, bool *asks, uint32_t *set, uint32_t *sets)
+{
+	const uint32_t labels = s->var[y].labels;
+	for (size_t j = 0; j < bits; j++) {
+		function *f = find_pair(s, y, bit[j]);
+		if (!f || !is_demand(s, f, y, asks + j * labels))
+			return reject(s->k, "a projection of what is no reader");
+		remove_function(s, f);
+	}
+	*sets = 0;
+	for (uint32_t a = 0; a < labels; a++) {
+		set[a] = *sets;
+		for (uint32_t b = 0; b < a && set[a] == *sets; b++) {
+			size_t j = 0;
+			while (j < bits && asks[j * labels + a] == asks[j * labels + b])
+				j++;
+			if (j == bits)
+				set[a] = set[b];
+		}
+		*sets += set[a] == *sets;
+	}
+	return true;
+}
+
+static bool project(state *s, uint32_t y, size_t bits, const uint32_t *bit, bool *asks, uint32_t *set)
+{
+	const uint32_t labels = s->var[y].labels;
+	uint32_t sets, made;
+	if (!number_sets(s, y, bits, bit, asks, set, &sets) || !make_variable(s, sets, &made))
+		return false;
+	function *f = function_of(s, 2, (uint32_t[]){ y, made });
+	for (uint32_t a = 0; f && a < labels; a++)
+		for (uint32_t k = 0; k < sets; k++)
+			f->table[a * sets + k] = set[a] == k ? 0 : INFINITE;
+	for (size_t j = 0; f && j < bits; j++) {
+		f = function_of(s, 2, (uint32_t[]){ bit[j], made });
+		for (uint32_t a = 0; f && a < labels; a++)
+			if (asks[j * labels + a])
+				f->table[set[a]] = INFINITE;
+	}
+	return f != NULL;
+}
+
+static bool step_project(state *s)
+{
+	size_t bits;
+	uint32_t y;
+	if (!next_variable(s, &y) || !next_count(s->k, 1, &bits))
+		return false;
+	const size_t labels = s->var[y].labels;
+	uint32_t *bit = next_variables(s, bits), *set = mem_array(s->k->m, labels, sizeof *set);
+	bool *asks = mem_array(s->k->m, bits, labels);
+	bool ok = set && asks ? true : out_of_memory(s->k);
+	ok = ok && bit && project(s, y, bits, bit, asks, set);
+	if (bit)
+		mem_free(s->k->m, bit, bits * sizeof *bit);
+	mem_free(s->k->m, set, labels * sizeof *set);
+	mem_free(s->k->m, asks, bits * labels);
+	return ok;
 }
 
 /* ---- BRANCH and BLOCK: proofs of parts ---- */
 
 static bool check_proof(state *s, int64_t target, uint32_t depth);
 
-/* Part of a state: variables inside, and borders that are held at one label each and bring no cost of their own. */
+/* Part of a state: variables that no function ties to others, and how many labels the copy has of them. */
 typedef struct part {
-	uint32_t *var; /* inside */
-	uint32_t vars, borders;
-	uint32_t border[PROOF_MAX_ARITY], digit[PROOF_MAX_ARITY];
+	uint32_t *var;
+	uint32_t vars;
+	uint32_t single, label; /* one of them that has only this label in the copy; PROBLEM_NONE: none */
 } part;
 
 static int compare_numbers(const void *a, const void *b)
@@ -804,86 +886,59 @@ static bool need_places(state *s)
 /* Copies f, whose variables are all in the part. */
 static bool copy_function(state *to, const state *from, const part *t, const function *f)
 {
-	uint32_t scope[PROOF_MAX_ARITY], only[PROOF_MAX_ARITY], digit[PROOF_MAX_ARITY] = { 0 };
+	uint32_t scope[PROOF_MAX_ARITY], where = PROBLEM_NONE;
 	for (uint32_t i = 0; i < f->arity; i++) {
-		const place *at = &from->place[f->var[i]];
-		scope[i] = at->number;
-		only[i] = at->is_border ? t->digit[at->border] : PROBLEM_NONE;
+		scope[i] = from->place[f->var[i]].number;
+		where = f->var[i] == t->single ? i : where;
 	}
 	function *g = function_of(to, f->arity, scope);
-	for (size_t e = 0, next = 0; g && e < f->entries; e++) {
-		bool kept = true;
-		for (uint32_t i = 0; i < f->arity; i++)
-			kept = kept && (only[i] == PROBLEM_NONE || only[i] == digit[i]);
-		if (kept)
+	if (!g)
+		return false;
+	if (where == PROBLEM_NONE) {
+		memcpy(g->table, f->table, f->entries * sizeof *f->table);
+		return true;
+	}
+	const size_t inner = stride_of(from, f, where), labels = from->var[t->single].labels;
+	for (size_t e = 0, next = 0; e < f->entries; e++)
+		if (e / inner % labels == t->label)
 			g->table[next++] = f->table[e];
-		next_digits(from, f->arity, f->var, digit);
-	}
-	return g != NULL;
-}
-
-/* The functions of a variable inside, each once: with the first of its variables that is no border. */
-static bool copy_functions(state *to, state *from, const part *t, uint32_t i)
-{
-	link **at = &from->var[i].first;
-	for (function *f; (f = live_function(&at));) {
-		uint32_t first = 0;
-		while (from->place[f->var[first]].is_border)
-			first++;
-		if (f->var[first] == i && !copy_function(to, from, t, f))
-			return false;
-	}
 	return true;
 }
 
 static bool copy_variable(state *to, const state *from, const part *t, uint32_t i)
 {
-	const place *at = &from->place[i];
 	const unknown *v = &from->var[i];
-	unknown *w = &to->var[at->number];
-	const uint32_t skip = at->is_border ? t->digit[at->border] : 0;
-	to->id[at->number] = from->id ? from->id[i] : i;
-	if (!init_variable(to, at->number, at->is_border ? 1 : v->labels))
+	const uint32_t number = from->place[i].number, skip = i == t->single ? t->label : 0;
+	unknown *w = &to->var[number];
+	to->id[number] = from->id ? from->id[i] : i;
+	if (!init_variable(to, number, i == t->single ? 1 : v->labels))
 		return false;
 	memcpy(w->label, v->label + skip, w->labels * sizeof *w->label);
-	if (!at->is_border)
-		memcpy(w->cost, v->cost, w->labels * sizeof *w->cost);
-	return true;
-}
-
-/* Numbers the part's variables by ascending id. The caller has marked the borders. */
-static bool number_part(state *s, const part *t)
-{
-	const uint32_t vars = t->vars + t->borders;
-	uint32_t *all = mem_array(s->k->m, vars, sizeof *all);
-	if (!all)
-		return out_of_memory(s->k);
-	memcpy(all, t->var, t->vars * sizeof *all);
-	memcpy(all + t->vars, t->border, t->borders * sizeof *all);
-	qsort(all, vars, sizeof *all, compare_numbers);
-	for (uint32_t i = 0; i < vars; i++)
-		s->place[all[i]].number = i;
-	mem_free(s->k->m, all, vars * sizeof *all);
+	memcpy(w->cost, v->cost + skip, w->labels * sizeof *w->cost);
 	return true;
 }
 
 /* Checks the proof that follows for a part of the state. */
-static bool check_part(state *s, const part *t, int64_t constant, int64_t target, uint32_t depth)
+static bool check_part(state *s, part *t, int64_t constant, int64_t target, uint32_t depth)
 {
 	state copy;
 	if (depth >= MAX_DEPTH)
 		return reject(s->k, "nested too deep");
-	bool ok = state_init(&copy, s->k, t->vars + t->borders);
+	bool ok = state_init(&copy, s->k, t->vars);
 	copy.integral = s->integral;
 	copy.constant = constant;
 	if (ok && !(copy.id = bump_array(&copy.b, copy.vars, sizeof *copy.id)))
 		ok = out_of_memory(s->k);
+	qsort(t->var, t->vars, sizeof *t->var, compare_numbers);
+	for (uint32_t i = 0; i < t->vars; i++)
+		s->place[t->var[i]].number = i;
 	for (uint32_t i = 0; ok && i < t->vars; i++)
 		ok = copy_variable(&copy, s, t, t->var[i]);
-	for (uint32_t i = 0; ok && i < t->borders; i++)
-		ok = copy_variable(&copy, s, t, t->border[i]);
-	for (uint32_t i = 0; ok && i < t->vars; i++)
-		ok = copy_functions(&copy, s, t, t->var[i]);
+	for (uint32_t i = 0; ok && i < t->vars; i++) {
+		link **at = &s->var[t->var[i]].first;
+		for (function *f; ok && (f = live_function(&at));)
+			ok = f->var[0] != t->var[i] || copy_function(&copy, s, t, f);
+	}
 	ok = ok && check_proof(&copy, target, depth + 1);
 	state_release(&copy);
 	return ok;
@@ -892,62 +947,35 @@ static bool check_part(state *s, const part *t, int64_t constant, int64_t target
 /* The case that variable i has label number a; the caller goes on with the state without that label. */
 static bool step_branch(state *s, int64_t target, uint32_t depth)
 {
-	part t = { .borders = 0 };
-	uint32_t i, a;
-	if (!next_variable(s, &i) || !next_label(s, i, &a) || !need_places(s))
+	part t = { .vars = 0 };
+	if (!next_variable(s, &t.single) || !next_label(s, t.single, &t.label) || !need_places(s))
 		return false;
 	t.var = mem_array(s->k->m, s->vars, sizeof *t.var);
 	if (!t.var)
 		return out_of_memory(s->k);
 	for (uint32_t j = 0; j < s->vars; j++)
-		if (j != i && !s->var[j].gone)
+		if (!s->var[j].gone)
 			t.var[t.vars++] = j;
-	/* As a border i loses its own cost, which goes into the constant. */
-	t.border[t.borders++] = i;
-	t.digit[0] = a;
-	s->place[i] = (place){ .is_border = true };
-	const bool ok = number_part(s, &t) &&
-	                check_part(s, &t, add(s->k, s->constant, s->var[i].cost[a]), target, depth);
-	s->place[i].is_border = false;
+	const bool ok = check_part(s, &t, s->constant, target, depth);
 	mem_free(s->k->m, t.var, s->vars * sizeof *t.var);
-	return ok && remove_label(s, i, a);
+	return ok && remove_label(s, t.single, t.label);
 }
 
-static bool read_block(state *s, part *t, uint32_t *first)
-{
-	size_t borders;
-	if (!next_variable(s, first) || !next_count(s->k, 1, &borders))
-		return false;
-	if (borders > PROOF_MAX_ARITY)
-		return reject(s->k, "too many variables around a block");
-	for (uint32_t j = 0; j < borders; j++) {
-		if (!next_variable(s, &t->border[j]))
-			return false;
-		if (t->border[j] == *first || (j > 0 && t->border[j] <= t->border[j - 1]))
-			return reject(s->k, "the variables around a block are not in order");
-	}
-	t->borders = (uint32_t)borders;
-	return true;
-}
-
-/* Adds a variable inside, unless it is there or a border. */
+/* Adds a variable to the part, unless it is there. */
 static bool reach(state *s, part *t, size_t *capacity, uint32_t i)
 {
-	place *at = &s->place[i];
-	if (at->is_border || at->is_inside)
+	if (s->place[i].is_inside)
 		return true;
 	if (!grow(s->k->m, &t->var, capacity, t->vars + 1, sizeof *t->var))
 		return out_of_memory(s->k);
-	at->is_inside = true;
+	s->place[i].is_inside = true;
 	t->var[t->vars++] = i;
 	return true;
 }
 
-/* Finds what hangs together with the first variable inside the borders. */
+/* Finds what hangs together with the first variable. */
 static bool flood(state *s, part *t, size_t *capacity, uint32_t first)
 {
-	for (uint32_t j = 0; j < t->borders; j++)
-		s->place[t->border[j]] = (place){ .is_border = true, .border = j };
 	bool ok = reach(s, t, capacity, first);
 	for (uint32_t next = 0; ok && next < t->vars; next++) {
 		link **at = &s->var[t->var[next]].first;
@@ -955,7 +983,7 @@ static bool flood(state *s, part *t, size_t *capacity, uint32_t first)
 			for (uint32_t j = 0; ok && j < f->arity; j++)
 				ok = reach(s, t, capacity, f->var[j]);
 	}
-	return ok && number_part(s, t);
+	return ok;
 }
 
 /* u, as the least sum can be where all numbers are multiples of the scale. */
@@ -965,50 +993,23 @@ static int64_t round_up(const state *s, int64_t u)
 	return s->integral && rest != 0 ? u - rest + (rest > 0 ? scale : 0) : u;
 }
 
-/* Where the bounds of a block are added up: one entry for each combination of the borders' labels. */
-static int64_t *border_table(state *s, const part *t)
-{
-	if (t->borders == 0)
-		return &s->constant;
-	if (t->borders == 1)
-		return s->var[t->border[0]].cost;
-	function *f = function_of(s, t->borders, t->border);
-	return f ? f->table : NULL;
-}
-
-static bool check_block(state *s, part *t, uint32_t depth)
-{
-	int64_t u, *table = border_table(s, t);
-	size_t entry = 0;
-	if (!table)
-		return false;
-	do {
-		if (!next_word(s->k, &u))
-			return false;
-		if (u < -FINITE || u > FINITE)
-			return reject(s->k, "a number out of range");
-		if (!check_part(s, t, 0, u, depth))
-			return false;
-		table[entry] = add(s->k, table[entry], round_up(s, u));
-		entry++;
-	} while (next_digits(s, t->borders, t->border, t->digit));
-	for (uint32_t j = 0; j < t->vars; j++)
-		remove_variable(s, t->var[j]);
-	return s->k->status == CLAST_OK;
-}
-
 static bool step_block(state *s, uint32_t depth)
 {
-	part t = { .borders = 0 };
+	part t = { .single = PROBLEM_NONE };
 	size_t capacity = 0;
 	uint32_t first;
-	if (!need_places(s) || !read_block(s, &t, &first))
+	int64_t u;
+	if (!need_places(s) || !next_variable(s, &first) || !next_word(s->k, &u))
 		return false;
-	const bool ok = flood(s, &t, &capacity, first) && check_block(s, &t, depth);
-	for (uint32_t j = 0; j < t.borders; j++)
-		s->place[t.border[j]] = (place){ .number = 0 };
+	if (u < -FINITE || u > FINITE)
+		return reject(s->k, "a number out of range");
+	const bool ok = flood(s, &t, &capacity, first) && check_part(s, &t, 0, u, depth);
+	for (uint32_t j = 0; ok && j < t.vars; j++)
+		remove_variable(s, t.var[j]);
+	if (ok)
+		s->constant = add(s->k, s->constant, round_up(s, u));
 	mem_free(s->k->m, t.var, capacity * sizeof *t.var);
-	return ok;
+	return ok && s->k->status == CLAST_OK;
 }
 
 static bool check_proof(state *s, int64_t target, uint32_t depth)
@@ -1037,6 +1038,9 @@ static bool check_proof(state *s, int64_t target, uint32_t depth)
 			break;
 		case PROOF_SHARE:
 			ok = step_share(s);
+			break;
+		case PROOF_PROJECT:
+			ok = step_project(s);
 			break;
 		case PROOF_BLOCK:
 			ok = step_block(s, depth);

@@ -36,10 +36,14 @@
  *                             for each y the same with every b. A new variable of two labels stands between them: it
  *                             is forbidden to be 0 with those labels of each y, and to be 1 when some b is 0. Its id is
  *                             the lowest free one. Only outside BLOCK and BRANCH.
- *   BLOCK id s (sep).. (u proof)..   the connected part around variable id once the s variables `sep` are taken away:
- *                             for each combination of their labels (the last one fastest) u is proved to bound the
- *                             part's sum; u becomes a function of `sep` in place of the part. While every number is
- *                             a multiple of scale, u is rounded up to one first, since the true minimum is one.
+ *   PROJECT y n (b)..         likewise, y has such a function with each b. A new variable, with the lowest free id, says
+ *                             which of these b the label of y asks for: one label for each set of them that occurs,
+ *                             in the order of their first labels of y. It is tied to y by a function that is infinite
+ *                             where the sets differ, and to each b by one that forbids b = 0 with the sets it is in.
+ *                             Only outside BLOCK and BRANCH.
+ *   BLOCK id u proof          u is proved to bound the sum over the connected part around variable id, and takes its
+ *                             place in the constant. While every number is a multiple of scale, u is rounded up to
+ *                             one first, since the true minimum is one.
  *   END                       the minima of all functions add up to t or more. Ends the proof.
  *   BRANCH id a proof proof   both with the variable at a and with a removed the target is met. Ends the proof.
  *
@@ -58,6 +62,7 @@ enum {
 	PROOF_MOVE,
 	PROOF_PRUNE,
 	PROOF_SHARE,
+	PROOF_PROJECT,
 	PROOF_BLOCK,
 	PROOF_BRANCH
 };

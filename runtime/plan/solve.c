@@ -8,10 +8,14 @@
 #include "solve_search.h"
 
 #define DEFAULT_SECONDS 10
-#define DEFAULT_ENTRIES ((size_t)1 << 18)
-/* Tables of the first attempt, and how many entries it may fill for each variable of the part. */
-#define FIRST_ENTRIES 4096
-#define FIRST_WORK 256
+#define DEFAULT_ENTRIES ((size_t)1 << 20)
+/* The first attempt: the largest table, and additions for each variable of the part, in which chains, residual and
+ * dense blocks of up to 8 orders are done. */
+#define FIRST_ENTRIES ((size_t)4096)
+#define NARROW_ENTRIES ((size_t)64)
+#define FIRST_WORK(VARS) (((uint64_t)1 << 24) + 4096 * (uint64_t)(VARS))
+/* Additions for a block in the second attempt: a few seconds. */
+#define WIDE_WORK ((uint64_t)1 << 31)
 
 typedef struct solver {
 	const problem *p;
@@ -53,14 +57,35 @@ static bool cut_block(solver *s, network *n, block *b, bool *solved)
 	return !*solved || proof_append(s->proof, (int64_t[]){ PROOF_END }, 1);
 }
 
+static size_t most_entries(const solver *s, size_t cap)
+{
+	const size_t entries = s->o && s->o->table_entries ? s->o->table_entries : DEFAULT_ENTRIES;
+	return entries < cap ? entries : cap;
+}
+
+/* Eliminates with large tables where that will succeed. */
+static bool eliminate_block(solver *s, network *n, block *b, bool *solved)
+{
+	const size_t words = s->trail.words;
+	const effort e = { most_entries(s, SIZE_MAX), WIDE_WORK };
+	if (!network_foresee(n, e, solved))
+		return false;
+	if (!*solved)
+		return true;
+	if (!network_reduce(n, e))
+		return false;
+	b->bound = b->value = n->constant;
+	trail_replay(&s->trail, words, s->label);
+	return proof_append(s->proof, (int64_t[]){ PROOF_END }, 1);
+}
+
 /* Half of the time left is for this block, so that others get their share. */
 static bool search_block(solver *s, network *n, block *b, bool *solved)
 {
 	const double now = seconds_now();
 	search_result r;
 	const search_options o = { .deadline = now + (s->deadline - now) / 2,
-		                   .entries = s->o && s->o->table_entries ? s->o->table_entries : DEFAULT_ENTRIES,
-		                   .scale = s->scale, .label = s->label, .scratch = s->scratch };
+		                   .entries = most_entries(s, SIZE_MAX), .scale = s->scale, .label = s->label, .scratch = s->scratch };
 	*solved = network_search(n, &o, &r);
 	b->value = r.value;
 	b->bound = r.bound;
@@ -94,19 +119,18 @@ typedef bool solve_block(solver *s, network *n, block *b, bool *solved);
 /* Solves one block by itself and notes the step; where that does not work out, all is as before. */
 static bool try_block(solver *s, network *n, block *b, solve_block *attempt)
 {
-	network own;
+	network own = { .m = NULL };
 	bool solved = false;
 	const size_t words = s->proof->words, trail_words = s->trail.words, names = s->trail.names;
 	const excerpt e = { .var = b->var, .vars = b->vars };
-	bool ok = proof_append(s->proof, (int64_t[]){ PROOF_BLOCK, n->var[b->var[0]].id, 0, 0 }, 4) &&
+	bool ok = proof_append(s->proof, (int64_t[]){ PROOF_BLOCK, n->var[b->var[0]].id, 0 }, 3) &&
 	          network_extract(&own, n, &e);
 	if (ok)
 		ok = attempt(s, &own, b, &solved);
 	trail_cut(&s->trail, trail_words, names);
-	if (ok)
-		network_release(&own);
+	network_release(&own);
 	if (ok && solved) {
-		s->proof->word[words + 3] = b->bound;
+		s->proof->word[words + 2] = b->bound;
 		return settle_block(s, n, b);
 	}
 	s->proof->words = words;
@@ -154,20 +178,13 @@ static bool try_blocks(solver *s, network *n, solve_block *attempt)
 	return ok;
 }
 
-/* The network of a part with its fan-outs narrowed. */
-static bool open_part(solver *s, uint32_t part, network *n)
-{
-	const uint32_t first_bit = (uint32_t)(s->p->groups + s->p->classes);
-	return parts_network(&s->parts, part, s->scale, n, &s->trail, s->proof) &&
-	       network_share(n, (uint32_t)s->p->groups, first_bit, &s->next_id);
-}
-
-/* Solves a part in which elimination gets stuck. Cuts come before the eliminations that tie more than two variables
- * together; what is no cut goes through them before it is searched. */
+/* Solves a part in which elimination with small tables gets stuck. Cuts come before the eliminations that tie more
+ * than two variables together. */
 static bool solve_hard_part(solver *s, network *n)
 {
-	return network_reduce_pairs(n) && try_blocks(s, n, cut_block) &&
-	       network_reduce(n, FIRST_ENTRIES, FIRST_WORK * (uint64_t)n->vars) && try_blocks(s, n, search_block);
+	return network_drop_dominated(n) && network_reduce_pairs(n) &&
+	       try_blocks(s, n, cut_block) && try_blocks(s, n, eliminate_block) &&
+	       try_blocks(s, n, search_block);
 }
 
 static bool solve_part(solver *s, uint32_t part)
@@ -175,14 +192,15 @@ static bool solve_part(solver *s, uint32_t part)
 	network n;
 	const size_t words = s->proof->words, trail_words = s->trail.words, names = s->trail.names;
 	const uint32_t next_id = s->next_id;
-	bool ok = open_part(s, part, &n);
-	ok = ok && network_reduce(&n, FIRST_ENTRIES, FIRST_WORK * (uint64_t)n.vars);
+	bool ok = parts_network(&s->parts, part, s->scale, NARROW_ENTRIES, &n, &s->trail, s->proof, &s->next_id);
+	ok = ok && network_reduce(&n, (effort){ most_entries(s, FIRST_ENTRIES), FIRST_WORK(n.vars) });
 	if (ok && n.left > 0) {
 		network_release(&n);
 		s->proof->words = words;
 		s->next_id = next_id;
 		trail_cut(&s->trail, trail_words, names);
-		ok = open_part(s, part, &n) && solve_hard_part(s, &n);
+		ok = parts_network(&s->parts, part, s->scale, 0, &n, &s->trail, s->proof, &s->next_id) &&
+		     solve_hard_part(s, &n);
 	}
 	if (ok) {
 		trail_replay(&s->trail, trail_words, s->label);
@@ -230,8 +248,8 @@ static bool solver_init(solver *s, const problem *p, const solve_options *o, mem
 	s->next_id = (uint32_t)s->parts.ids;
 	s->ids = 2 * s->parts.ids; /* sharing makes at most one new variable for each */
 	s->label = mem_calloc(m, s->ids * sizeof *s->label);
-	s->scratch = mem_calloc(m, s->ids * sizeof *s->scratch);
-	return s->label && s->scratch;
+	s->scratch = mem_array(m, s->ids, sizeof *s->scratch);
+	return s->label && s->scratch && grow(m, &proof->word, &proof->capacity, s->parts.ids, sizeof *proof->word);
 }
 
 static void solver_release(solver *s)

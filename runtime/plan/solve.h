@@ -6,8 +6,8 @@
 #include "problem.h"
 
 typedef struct solve_options {
-	double seconds;        /* time limit; 0: 10 s. Only a search that meets it depends on the machine's speed. */
-	size_t table_entries;  /* largest table that elimination may make; 0: 2^18 */
+	double seconds;        /* of computing, for the search; 0: 10. Only a search that meets it depends on the machine. */
+	size_t table_entries;  /* largest table that elimination may make for more than two variables; 0: 2^20 */
 	/* A known assignment, or NULL: the result never costs more. */
 	const assignment *seed;
 } solve_options;

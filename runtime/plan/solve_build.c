@@ -20,19 +20,29 @@ static void join(uint32_t *parent, uint32_t i, uint32_t j)
 		parent[i] = j;
 }
 
+/* Whether a port reads a class in some orders only, not in whichever there is. */
+static bool port_asks(const problem *p, uint32_t i)
+{
+	const problem_port *t = &p->port[i];
+	bool asks = false;
+	for (uint32_t c = 0; !asks && !t->produced && !p->class[t->class].constant && c < p->group[t->group].configs; c++)
+		asks = problem_order(p, i, c) != PROBLEM_ANY;
+	return asks;
+}
+
 /* Marks what port i asks for; whether its group and its class have anything to do with each other. */
 static bool mark_asked(parts *s, uint32_t i)
 {
 	const problem_port *t = &s->p->port[i];
-	if (t->produced || s->p->class[t->class].constant)
+	if (t->produced || !port_asks(s->p, i))
 		return t->produced;
-	bool any = false;
+	s->readers[t->class]++;
 	for (uint32_t c = 0; c < s->p->group[t->group].configs; c++) {
 		const uint16_t q = problem_order(s->p, i, c);
 		if (q != PROBLEM_ANY)
-			s->asked[s->first_order[t->class] + q] = any = true;
+			s->asked[s->first_order[t->class] + q] = true;
 	}
-	return any;
+	return true;
 }
 
 /* Lists members by part: parts in the order of their first group, members ascending. */
@@ -77,10 +87,13 @@ bool parts_find(parts *s, const problem *p, mem *m)
 	s->ids = members + s->order_entries;
 	s->asked = mem_calloc(m, s->order_entries * sizeof *s->asked);
 	s->local = mem_array(m, s->ids, sizeof *s->local);
+	s->readers = mem_calloc(m, p->classes * sizeof *s->readers);
+	s->unread = mem_array(m, p->classes, sizeof *s->unread);
+	s->unwritten = mem_array(m, p->classes, sizeof *s->unwritten);
 	s->member = mem_array(m, members, sizeof *s->member);
 	s->first = mem_array(m, members + 1, sizeof *s->first);
 	uint32_t *parent = mem_array(m, members, sizeof *parent), *number = mem_array(m, members, sizeof *number);
-	const bool ok = s->first_order && s->asked && s->local && s->member && s->first && parent && number &&
+	const bool ok = s->first_order && s->asked && s->local && s->readers && s->unread && s->unwritten && s->member && s->first && parent && number &&
 	                s->ids < PROBLEM_NONE;
 	if (ok) {
 		for (uint32_t i = 0; i < members; i++)
@@ -103,6 +116,9 @@ void parts_release(parts *s)
 	mem_free(s->m, s->first_order, s->p->classes * sizeof *s->first_order);
 	mem_free(s->m, s->asked, s->order_entries * sizeof *s->asked);
 	mem_free(s->m, s->local, s->ids * sizeof *s->local);
+	mem_free(s->m, s->readers, s->p->classes * sizeof *s->readers);
+	mem_free(s->m, s->unread, s->p->classes * sizeof *s->unread);
+	mem_free(s->m, s->unwritten, s->p->classes * sizeof *s->unwritten);
 	mem_free(s->m, s->member, members * sizeof *s->member);
 	mem_free(s->m, s->first, (members + 1) * sizeof *s->first);
 	*s = (parts){ .m = NULL };
@@ -118,55 +134,113 @@ static uint32_t bit_id(const parts *s, uint32_t class, uint32_t order)
 	return (uint32_t)(s->p->groups + s->p->classes + s->first_order[class] + order);
 }
 
-/* Numbers the variables of a part by ascending id: groups, classes, bits. */
-static bool add_variables(parts *s, uint32_t part, int64_t scale, network *n)
+/* A class with so many readers may have them all in common with another one: network_share has to see them. */
+#define HUB_READERS 3
+
+/* Variables after which those at hand are eliminated further, while they are in the cache. */
+#define BATCH 4096
+
+typedef struct builder {
+	parts *s;
+	const problem *p;
+	network *n;
+	int64_t scale;
+	uint32_t *next_id;
+	uint32_t next_in_order;
+	/* Copies of hubs and the groups that read them, held until all hubs so far have got all their readers. */
+	uint32_t *copy, *group;
+	uint32_t copies, groups, open_hubs;
+	size_t copy_capacity, group_capacity;
+} builder;
+
+static bool is_hub(const builder *b, uint32_t class)
 {
-	const problem *p = s->p;
+	return b->s->readers[class] >= HUB_READERS;
+}
+
+/* A class with one reader needs no bits: eliminated at once, they leave the conversion as a function of what is written
+ * and what is read. */
+static bool has_bits(const parts *s, uint32_t class)
+{
+	return s->readers[class] > 1;
+}
+
+/* Numbers the variables of a part by ascending id: groups, classes, bits. Returns how many there are. */
+static uint32_t number_variables(parts *s, uint32_t part)
+{
+	const uint32_t groups = (uint32_t)s->p->groups;
 	uint32_t next = 0;
-	bool ok = true;
-	for (size_t k = s->first[part]; ok && k < s->first[part + 1]; k++) {
-		const uint32_t i = s->member[k];
-		const bool is_group = i < p->groups;
-		s->local[i] = next;
-		ok = network_variable(n, next, i, is_group ? p->group[i].configs : p->class[i - p->groups].orders);
-		for (uint32_t c = 0; ok && is_group && c < p->group[i].configs; c++)
-			n->var[next].unary[c] = (int64_t)p->cost[p->group[i].first_config + c] * scale;
-		next++;
-	}
-	for (size_t k = s->first[part]; ok && k < s->first[part + 1]; k++) {
-		if (s->member[k] < p->groups)
+	for (size_t k = s->first[part]; k < s->first[part + 1]; k++)
+		s->local[s->member[k]] = next++;
+	for (size_t k = s->first[part]; k < s->first[part + 1]; k++) {
+		if (s->member[k] < groups)
 			continue;
-		const uint32_t v = s->member[k] - (uint32_t)p->groups;
-		for (uint32_t q = 0; ok && q < p->class[v].orders; q++) {
-			if (!s->asked[s->first_order[v] + q])
-				continue;
-			s->local[bit_id(s, v, q)] = next;
-			ok = network_variable(n, next++, bit_id(s, v, q), 2);
+		const uint32_t v = s->member[k] - groups;
+		for (uint32_t q = 0; has_bits(s, v) && q < s->p->class[v].orders; q++)
+			if (s->asked[s->first_order[v] + q])
+				s->local[bit_id(s, v, q)] = next++;
+	}
+	return next;
+}
+
+static bool add_variable(builder *b, uint32_t id, uint32_t labels)
+{
+	const uint32_t i = b->s->local[id];
+	if (!network_variable(b->n, i, id, labels))
+		return false;
+	b->n->var[i].held = true;
+	b->n->order[b->next_in_order++] = i;
+	return true;
+}
+
+/* The variables of a class and its conversions. */
+static bool add_class(builder *b, uint32_t class)
+{
+	parts *s = b->s;
+	const uint32_t orders = b->p->class[class].orders;
+	bool ok = add_variable(b, class_id(s, class), orders);
+	for (uint32_t q = 0; ok && has_bits(s, class) && q < orders; q++) {
+		if (!s->asked[s->first_order[class] + q])
+			continue;
+		const uint32_t x = s->local[class_id(s, class)], bit = s->local[bit_id(s, class, q)];
+		ok = add_variable(b, bit_id(s, class, q), 2);
+		factor *f = ok ? network_factor(b->n, 2, (uint32_t[]){ x, bit }) : NULL;
+		for (uint32_t from = 0; f && from < orders; from++)
+			f->table[2 * from + 1] =
+			        from == q ? 0 : (int64_t)problem_conversion(b->p, class, from, q) * b->scale;
+		ok = f != NULL;
+		if (ok && is_hub(b, class)) {
+			ok = grow(s->m, &b->copy, &b->copy_capacity, b->copies + (size_t)1, sizeof *b->copy);
+			if (ok)
+				b->copy[b->copies++] = bit;
 		}
 	}
+	b->open_hubs += is_hub(b, class);
 	return ok;
 }
 
-static bool add_writer(parts *s, network *n, uint32_t port)
+static bool add_writer(builder *b, uint32_t port)
 {
-	const problem_port *t = &s->p->port[port];
-	const uint32_t orders = s->p->class[t->class].orders, configs = s->p->group[t->group].configs;
-	factor *f = network_factor(n, 2, (uint32_t[]){ s->local[t->group], s->local[class_id(s, t->class)] });
+	const problem_port *t = &b->p->port[port];
+	const uint32_t orders = b->p->class[t->class].orders, configs = b->p->group[t->group].configs;
+	const uint32_t x = b->s->local[class_id(b->s, t->class)];
+	factor *f = network_factor(b->n, 2, (uint32_t[]){ b->s->local[t->group], x });
 	for (uint32_t c = 0; f && c < configs; c++)
-		for (uint32_t x = 0; x < orders; x++)
-			if (x != problem_order(s->p, port, c))
-				f->table[(size_t)c * orders + x] = COST_INFINITE;
+		for (uint32_t q = 0; q < orders; q++)
+			if (q != problem_order(b->p, port, c))
+				f->table[(size_t)c * orders + q] = COST_INFINITE;
 	return f != NULL;
 }
 
-static bool add_reader(parts *s, network *n, uint32_t port)
+static bool add_reader(builder *b, uint32_t port)
 {
-	const problem_port *t = &s->p->port[port];
-	for (uint32_t c = 0; c < s->p->group[t->group].configs; c++) {
-		const uint16_t q = problem_order(s->p, port, c);
+	const problem_port *t = &b->p->port[port];
+	for (uint32_t c = 0; c < b->p->group[t->group].configs; c++) {
+		const uint16_t q = problem_order(b->p, port, c);
 		if (q == PROBLEM_ANY)
 			continue;
-		factor *f = network_factor(n, 2, (uint32_t[]){ s->local[t->group], s->local[bit_id(s, t->class, q)] });
+		const uint32_t bit = b->s->local[bit_id(b->s, t->class, q)];
+		factor *f = network_factor(b->n, 2, (uint32_t[]){ b->s->local[t->group], bit });
 		if (!f)
 			return false;
 		f->table[2 * c] = COST_INFINITE;
@@ -174,47 +248,143 @@ static bool add_reader(parts *s, network *n, uint32_t port)
 	return true;
 }
 
-static bool add_conversions(parts *s, network *n, uint32_t class, int64_t scale)
+/* The only reader of a class. */
+static bool add_only_reader(builder *b, uint32_t port)
 {
-	const uint32_t orders = s->p->class[class].orders;
-	for (uint32_t q = 0; q < orders; q++) {
-		if (!s->asked[s->first_order[class] + q])
-			continue;
-		factor *f = network_factor(n, 2, (uint32_t[]){ s->local[class_id(s, class)],
-		                                               s->local[bit_id(s, class, q)] });
-		if (!f)
-			return false;
-		for (uint32_t x = 0; x < orders; x++)
-			f->table[2 * x + 1] = x == q ? 0 : (int64_t)problem_conversion(s->p, class, x, q) * scale;
+	const problem_port *t = &b->p->port[port];
+	const uint32_t orders = b->p->class[t->class].orders;
+	const size_t first = b->s->first_order[t->class];
+	const uint32_t x = b->s->local[class_id(b->s, t->class)];
+	factor *f = network_factor(b->n, 2, (uint32_t[]){ b->s->local[t->group], x });
+	bool ok = f != NULL;
+	for (uint32_t c = 0; ok && c < b->p->group[t->group].configs; c++) {
+		const uint16_t q = problem_order(b->p, port, c);
+		int64_t *row = f->table + (size_t)c * orders;
+		for (uint32_t from = 0; q != PROBLEM_ANY && from < orders; from++)
+			if (from != q)
+				row[from] = cost_add(row[from],
+				                     (int64_t)problem_conversion(b->p, t->class, from, q) * b->scale);
+	}
+	for (uint32_t q = 0; ok && q < orders; q++)
+		if (b->s->asked[first + q])
+			ok = network_note_elimination(b->n, bit_id(b->s, t->class, q));
+	return ok;
+}
+
+/* Lets the copies of a class go that has got all its readers. */
+static void let_copies_go(builder *b, uint32_t class)
+{
+	for (uint32_t q = 0; has_bits(b->s, class) && q < b->p->class[class].orders; q++)
+		if (b->s->asked[b->s->first_order[class] + q])
+			network_let_go(b->n, b->s->local[bit_id(b->s, class, q)]);
+}
+
+/* A class is added with whatever mentions it first: loops may read it before it is written. */
+static bool need_class(builder *b, uint32_t class)
+{
+	uint32_t *unread = &b->s->unread[class];
+	if (*unread != PROBLEM_NONE)
+		return true;
+	*unread = b->s->readers[class];
+	b->s->unwritten[class] = b->p->class[class].producer != PROBLEM_NONE;
+	return add_class(b, class);
+}
+
+/* Lets what the producer writes go when all functions of it are there. */
+static void let_written_go(builder *b, uint32_t class)
+{
+	if (!b->s->unwritten[class] && (has_bits(b->s, class) || b->s->unread[class] == 0))
+		network_let_go(b->n, b->s->local[class_id(b->s, class)]);
+}
+
+static bool add_port(builder *b, uint32_t port, bool *reads_hub)
+{
+	const problem_port *t = &b->p->port[port];
+	if (!t->produced && !port_asks(b->p, port))
+		return true;
+	if (!need_class(b, t->class))
+		return false;
+	if (t->produced) {
+		b->s->unwritten[t->class] = false;
+		let_written_go(b, t->class);
+		return add_writer(b, port);
+	}
+	*reads_hub = *reads_hub || is_hub(b, t->class);
+	if (!(has_bits(b->s, t->class) ? add_reader(b, port) : add_only_reader(b, port)))
+		return false;
+	--b->s->unread[t->class];
+	let_written_go(b, t->class);
+	if (b->s->unread[t->class] == 0) {
+		if (is_hub(b, t->class))
+			b->open_hubs--;
+		else
+			let_copies_go(b, t->class);
 	}
 	return true;
 }
 
-bool parts_network(parts *s, uint32_t part, int64_t scale, network *n, trail *t, certificate *proof)
+static bool let_group_go(builder *b, uint32_t group)
 {
-	const problem *p = s->p;
-	uint32_t vars = (uint32_t)(s->first[part + 1] - s->first[part]);
-	for (size_t k = s->first[part]; k < s->first[part + 1]; k++) {
-		if (s->member[k] < p->groups)
-			continue;
-		const uint32_t v = s->member[k] - (uint32_t)p->groups;
-		for (uint32_t q = 0; q < p->class[v].orders; q++)
-			vars += s->asked[s->first_order[v] + q];
+	const uint32_t first_bit = (uint32_t)(b->p->groups + b->p->classes), y = b->s->local[group];
+	network_let_go(b->n, y);
+	return network_project(b->n, y, first_bit, b->next_id);
+}
+
+static bool let_hubs_go(builder *b)
+{
+	const uint32_t groups = (uint32_t)b->p->groups, first_bit = (uint32_t)(groups + b->p->classes);
+	bool ok = network_share(b->n, groups, first_bit, b->copies, b->copy, b->next_id);
+	for (uint32_t k = 0; ok && k < b->groups; k++)
+		ok = let_group_go(b, b->group[k]);
+	for (uint32_t k = 0; ok && k < b->copies; k++)
+		network_let_go(b->n, b->copy[k]);
+	b->copies = b->groups = 0;
+	return ok;
+}
+
+static bool add_group(builder *b, uint32_t group)
+{
+	const problem_group *g = &b->p->group[group];
+	bool reads_hub = false, ok = add_variable(b, group, g->configs);
+	for (uint32_t c = 0; ok && c < g->configs; c++)
+		b->n->var[b->s->local[group]].unary[c] = (int64_t)b->p->cost[g->first_config + c] * b->scale;
+	for (uint32_t port = g->first_port; ok && port < g->first_port + g->ports; port++)
+		ok = add_port(b, port, &reads_hub);
+	if (ok && reads_hub) {
+		ok = grow(b->s->m, &b->group, &b->group_capacity, b->groups + (size_t)1, sizeof *b->group);
+		if (ok)
+			b->group[b->groups++] = group;
+	} else if (ok) {
+		ok = let_group_go(b, group);
 	}
-	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) && add_variables(s, part, scale, n);
-	for (size_t k = s->first[part]; ok && k < s->first[part + 1]; k++) {
-		const uint32_t i = s->member[k];
-		if (i >= p->groups) {
-			ok = add_conversions(s, n, i - (uint32_t)p->groups, scale);
-			continue;
-		}
-		const problem_group *g = &p->group[i];
-		for (uint32_t port = g->first_port; ok && port < g->first_port + g->ports; port++) {
-			if (p->port[port].produced)
-				ok = add_writer(s, n, port);
-			else if (!p->class[p->port[port].class].constant)
-				ok = add_reader(s, n, port);
+	if (ok && b->open_hubs == 0 && b->copies > 0)
+		ok = let_hubs_go(b);
+	return ok && network_drain(b->n);
+}
+
+bool parts_network(parts *s, uint32_t part, int64_t scale, size_t narrow, network *n, trail *t, certificate *proof,
+                   uint32_t *next_id)
+{
+	const uint32_t groups = (uint32_t)s->p->groups, vars = number_variables(s, part);
+	builder b = { .s = s, .p = s->p, .n = n, .scale = scale, .next_id = next_id };
+	/* Most variables have one or two neighbours when they go: room for their records saves moving the trail. */
+	const size_t words = t->words + 9 * (size_t)vars;
+	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) &&
+	          grow(t->m, &t->word, &t->capacity, words, sizeof *t->word);
+	for (size_t k = s->first[part]; k < s->first[part + 1]; k++)
+		if (s->member[k] >= groups)
+			s->unread[s->member[k] - groups] = PROBLEM_NONE;
+	uint32_t done = 0; /* of n->order */
+	for (size_t k = s->first[part]; ok && k < s->first[part + 1] && s->member[k] < groups; k++) {
+		ok = add_group(&b, s->member[k]);
+		if (ok && narrow > 0 && b.next_in_order - done > BATCH) {
+			ok = network_reduce_range(n, done, b.next_in_order, &(effort){ narrow, UINT64_MAX });
+			done = b.next_in_order;
 		}
 	}
+	if (ok)
+		ok = let_hubs_go(&b) && network_drain(n);
+	mem_free(s->m, b.copy, b.copy_capacity * sizeof *b.copy);
+	mem_free(s->m, b.group, b.group_capacity * sizeof *b.group);
 	return ok;
 }

@@ -15,6 +15,7 @@
 typedef struct incidence {
 	uint32_t factor; /* among dual.factor */
 	uint32_t place;  /* of the variable in the function */
+	size_t inner;    /* entries of the function for each label of the variables up to it */
 	bool is_first, is_last; /* of the function's variables in the order of visits */
 } incidence;
 
@@ -27,6 +28,8 @@ struct dual {
 	factor **factor;
 	size_t *message_first;   /* of each function */
 	int64_t *message;        /* moved away from the function, for each of its variables and labels */
+	size_t *residual_first;
+	int64_t *residual;       /* the function less what was moved away from it */
 	uint32_t *first;         /* of each variable of the network: its incidences */
 	incidence *incidence;
 	size_t *belief_first;    /* of each variable of the network */
@@ -65,7 +68,7 @@ static void order_variables(dual *d)
 static void list_incidences(dual *d)
 {
 	network *n = d->n;
-	size_t messages = 0;
+	size_t messages = 0, entries = 0;
 	uint32_t incidences = 0;
 	for (uint32_t r = 0; r < d->vars; r++) {
 		const uint32_t i = d->var[r];
@@ -79,6 +82,9 @@ static void list_incidences(dual *d)
 			d->message_first[d->factors] = messages;
 			for (uint32_t k = 0; k < f->arity; k++)
 				messages += n->var[f->var[k]].labels;
+			d->residual_first[d->factors] = entries;
+			memcpy(d->residual + entries, f->table, f->entries * sizeof *f->table);
+			entries += f->entries;
 			d->factor[d->factors++] = f;
 		}
 	}
@@ -87,10 +93,13 @@ static void list_incidences(dual *d)
 		factor *f;
 		for (uint32_t at = 0; (f = network_next(n, i, &at)); at++) {
 			incidence *c = &d->incidence[d->first[i] + at];
-			*c = (incidence){ .factor = f->slot, .is_first = true, .is_last = true };
+			*c = (incidence){ .factor = f->slot, .inner = 1, .is_first = true, .is_last = true };
 			for (uint32_t k = 0; k < f->arity; k++) {
-				if (f->var[k] == i)
+				c->inner *= n->var[f->var[k]].labels;
+				if (f->var[k] == i) {
 					c->place = k;
+					c->inner = 1;
+				}
 				c->is_first = c->is_first && d->rank[f->var[k]] >= r;
 				c->is_last = c->is_last && d->rank[f->var[k]] <= r;
 			}
@@ -101,12 +110,15 @@ static void list_incidences(dual *d)
 static dual *allocate(network *n)
 {
 	pool memory, *m = &memory;
-	size_t incidences = 0, messages = 0, beliefs = 0;
+	size_t incidences = 0, messages = 0, beliefs = 0, entries = 0;
 	uint32_t most = 0, most_live = 0;
 	for (uint32_t i = 0; i < n->vars; i++) {
 		const variable *v = &n->var[i];
+		factor *f;
 		if (v->gone)
 			continue;
+		for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
+			entries += f->var[0] == i ? f->entries : 0;
 		incidences += v->live;
 		messages += (size_t)v->live * v->labels;
 		beliefs += v->labels;
@@ -123,6 +135,8 @@ static dual *allocate(network *n)
 	d->factor = pool_alloc(m, incidences * sizeof *d->factor);
 	d->message_first = pool_alloc(m, incidences * sizeof *d->message_first);
 	d->message = pool_alloc(m, messages * sizeof *d->message);
+	d->residual_first = pool_alloc(m, incidences * sizeof *d->residual_first);
+	d->residual = pool_alloc(m, entries * sizeof *d->residual);
 	d->first = pool_alloc(m, n->vars * sizeof *d->first);
 	d->incidence = pool_alloc(m, incidences * sizeof *d->incidence);
 	d->belief_first = pool_alloc(m, n->vars * sizeof *d->belief_first);
@@ -132,7 +146,8 @@ static dual *allocate(network *n)
 	d->other = pool_alloc(m, n->vars * sizeof *d->other);
 	if (d->message)
 		memset(d->message, 0, messages * sizeof *d->message);
-	const bool ok = d->var && d->rank && d->factor && d->message_first && d->message && d->first && d->incidence &&
+	const bool ok = d->var && d->rank && d->factor && d->message_first && d->message &&
+	                d->residual_first && d->residual && d->first && d->incidence &&
 	                d->belief_first && d->belief && d->drawn && d->fixed && d->other;
 	d->memory = memory;
 	if (!ok)
@@ -166,50 +181,34 @@ static int64_t *message_to(const dual *d, uint32_t f, uint32_t place)
 	return message;
 }
 
-/* least[a] = min over the other variables of the function less what was moved to them. */
-static void draw_pair(const dual *d, uint32_t f, uint32_t place, int64_t *least)
+/* least[a] = min of the function's residual where the variable has label a. */
+static void draw(const dual *d, const incidence *t, uint32_t labels, int64_t *least)
 {
-	const factor *t = d->factor[f];
-	const uint32_t own = d->n->var[t->var[place]].labels, other = d->n->var[t->var[!place]].labels;
-	const int64_t *message = message_to(d, f, !place);
-	const size_t own_stride = place == 0 ? other : 1, stride = place == 0 ? 1 : own;
-	for (uint32_t a = 0; a < own; a++) {
-		int64_t smallest = INT64_MAX;
-		for (uint32_t b = 0; b < other; b++) {
-			const int64_t left = t->table[a * own_stride + b * stride] - message[b];
-			smallest = left < smallest ? left : smallest;
+	const int64_t *left = d->residual + d->residual_first[t->factor];
+	const size_t entries = d->factor[t->factor]->entries;
+	for (uint32_t a = 0; a < labels; a++)
+		least[a] = INT64_MAX;
+	for (size_t o = 0; o < entries; o += labels * t->inner)
+		for (uint32_t a = 0; a < labels; a++) {
+			int64_t smallest = least[a];
+			for (size_t r = 0; r < t->inner; r++, left++)
+				smallest = *left < smallest ? *left : smallest;
+			least[a] = smallest;
 		}
-		least[a] = smallest;
-	}
 }
 
-/* The same for any number of variables. Those that are fixed in `fixed` (if given) count at their position only, and
- * what was moved to them does not come off. */
-static void draw(const dual *d, uint32_t f, uint32_t place, const uint16_t *fixed, int64_t *least)
+/* Moves amount[a] from the function to the variable. */
+static void move(dual *d, const incidence *t, uint32_t labels, const int64_t *amount)
 {
-	const factor *t = d->factor[f];
-	const network *n = d->n;
-	uint32_t digit[PROOF_MAX_ARITY] = { 0 };
-	const int64_t *message[PROOF_MAX_ARITY];
-	for (uint32_t k = 0; k < t->arity; k++)
-		message[k] = message_to(d, f, k);
-	for (uint32_t a = 0; a < n->var[t->var[place]].labels; a++)
-		least[a] = INT64_MAX;
-	for (uint32_t e = 0; e < t->entries; e++) {
-		int64_t left = t->table[e];
-		bool counts = true;
-		for (uint32_t k = 0; k < t->arity; k++) {
-			const uint16_t at = fixed ? fixed[t->var[k]] : NOT_FIXED;
-			if (k != place && at == NOT_FIXED)
-				left -= message[k][digit[k]];
-			else if (k != place)
-				counts = counts && at == digit[k];
-		}
-		if (counts && left < least[digit[place]])
-			least[digit[place]] = left;
-		for (uint32_t k = t->arity; k-- > 0 && ++digit[k] == n->var[t->var[k]].labels;)
-			digit[k] = 0;
-	}
+	int64_t *left = d->residual + d->residual_first[t->factor];
+	const size_t entries = d->factor[t->factor]->entries;
+	int64_t *message = message_to(d, t->factor, t->place);
+	for (uint32_t a = 0; a < labels; a++)
+		message[a] += amount[a];
+	for (size_t o = 0; o < entries; o += labels * t->inner)
+		for (uint32_t a = 0; a < labels; a++)
+			for (size_t r = 0; r < t->inner; r++, left++)
+				*left -= amount[a];
 }
 
 static void visit(dual *d, uint32_t i, bool forward)
@@ -217,13 +216,9 @@ static void visit(dual *d, uint32_t i, bool forward)
 	const variable *v = &d->n->var[i];
 	int64_t *belief = d->belief + d->belief_first[i], *drawn = d->drawn;
 	uint32_t ahead = 0, behind = 0;
-	memcpy(belief, v->unary, v->labels * sizeof *belief);
 	for (uint32_t c = 0; c < v->live; c++, drawn += v->labels) {
 		const incidence *t = &d->incidence[d->first[i] + c];
-		if (d->factor[t->factor]->arity == 2)
-			draw_pair(d, t->factor, t->place, drawn);
-		else
-			draw(d, t->factor, t->place, NULL, drawn);
+		draw(d, t, v->labels, drawn);
 		ahead += !(forward ? t->is_last : t->is_first);
 		behind += !(forward ? t->is_first : t->is_last);
 		for (uint32_t a = 0; a < v->labels; a++)
@@ -237,18 +232,18 @@ static void visit(dual *d, uint32_t i, bool forward)
 	for (uint32_t c = 0; c < v->live; c++, drawn += v->labels) {
 		const incidence *t = &d->incidence[d->first[i] + c];
 		const bool goes_on = !(forward ? t->is_last : t->is_first);
-		int64_t *message = message_to(d, t->factor, t->place);
-		for (uint32_t a = 0; a < v->labels; a++) {
-			message[a] = goes_on ? drawn[a] - share[a] : drawn[a];
-			belief[a] -= goes_on ? share[a] : 0;
+		for (uint32_t a = 0; goes_on && a < v->labels; a++) {
+			drawn[a] -= share[a];
+			belief[a] -= share[a];
 		}
+		move(d, t, v->labels, drawn);
 	}
 }
 
-static int64_t least_of(const int64_t *value, uint32_t count)
+static int64_t least_of(const int64_t *value, size_t count)
 {
 	int64_t least = value[0];
-	for (uint32_t a = 1; a < count; a++)
+	for (size_t a = 1; a < count; a++)
 		least = value[a] < least ? value[a] : least;
 	return least;
 }
@@ -256,20 +251,10 @@ static int64_t least_of(const int64_t *value, uint32_t count)
 static int64_t measure(const dual *d)
 {
 	int64_t sum = d->n->constant;
-	int64_t *least = d->drawn;
 	for (uint32_t r = 0; r < d->vars; r++)
 		sum += least_of(d->belief + d->belief_first[d->var[r]], d->n->var[d->var[r]].labels);
-	for (uint32_t f = 0; f < d->factors; f++) {
-		const uint32_t labels = d->n->var[d->factor[f]->var[0]].labels;
-		const int64_t *message = message_to(d, f, 0);
-		if (d->factor[f]->arity == 2)
-			draw_pair(d, f, 0, least);
-		else
-			draw(d, f, 0, NULL, least);
-		for (uint32_t a = 0; a < labels; a++)
-			least[a] -= message[a];
-		sum += least_of(least, labels);
-	}
+	for (uint32_t f = 0; f < d->factors; f++)
+		sum += least_of(d->residual + d->residual_first[f], d->factor[f]->entries);
 	return sum;
 }
 
@@ -298,6 +283,35 @@ int64_t dual_bound(const dual *d)
 	return d->bound;
 }
 
+/* least[a] = min of the function where the variable has label a and those fixed before have theirs, less what was
+ * moved to the others, who will pay it. */
+static void look_ahead(const dual *d, const incidence *c, int64_t *least)
+{
+	const factor *t = d->factor[c->factor];
+	const network *n = d->n;
+	uint32_t digit[PROOF_MAX_ARITY] = { 0 };
+	const int64_t *message[PROOF_MAX_ARITY];
+	for (uint32_t k = 0; k < t->arity; k++)
+		message[k] = message_to(d, c->factor, k);
+	for (uint32_t a = 0; a < n->var[t->var[c->place]].labels; a++)
+		least[a] = INT64_MAX;
+	for (uint32_t e = 0; e < t->entries; e++) {
+		int64_t left = t->table[e];
+		bool counts = true;
+		for (uint32_t k = 0; k < t->arity; k++) {
+			const uint16_t at = d->fixed[t->var[k]];
+			if (k != c->place && at == NOT_FIXED)
+				left -= message[k][digit[k]];
+			else if (k != c->place)
+				counts = counts && at == digit[k];
+		}
+		if (counts && left < least[digit[c->place]])
+			least[digit[c->place]] = left;
+		for (uint32_t k = t->arity; k-- > 0 && ++digit[k] == n->var[t->var[k]].labels;)
+			digit[k] = 0;
+	}
+}
+
 /* The cheapest position of variable i given those fixed before. */
 static uint16_t decode_variable(dual *d, uint32_t i)
 {
@@ -305,8 +319,7 @@ static uint16_t decode_variable(dual *d, uint32_t i)
 	int64_t *sum = d->drawn, *least = d->drawn + v->labels;
 	memcpy(sum, v->unary, v->labels * sizeof *sum);
 	for (uint32_t c = 0; c < v->live; c++) {
-		const incidence *t = &d->incidence[d->first[i] + c];
-		draw(d, t->factor, t->place, d->fixed, least);
+		look_ahead(d, &d->incidence[d->first[i] + c], least);
 		for (uint32_t a = 0; a < v->labels; a++)
 			sum[a] = cost_add(sum[a], least[a] > COST_INFINITE ? COST_INFINITE : least[a]);
 	}
@@ -392,16 +405,16 @@ int64_t dual_decode(dual *d, uint16_t *position)
 	return by_visit;
 }
 
-/* Takes the messages off the table of function f and notes them; nothing if they are all 0. */
+/* Puts the residual in the place of function f and notes the moves; nothing if they are all 0. */
 static bool commit_factor(dual *d, uint32_t f, bool *moved)
 {
 	network *n = d->n;
 	factor *t = d->factor[f];
-	uint32_t digit[PROOF_MAX_ARITY] = { 0 };
-	const int64_t *message = d->message + d->message_first[f], *of[PROOF_MAX_ARITY];
+	const int64_t *message = d->message + d->message_first[f], *left = d->residual + d->residual_first[f];
+	int64_t id[PROOF_MAX_ARITY];
 	uint32_t count = 0;
 	for (uint32_t k = 0; k < t->arity; k++) {
-		of[k] = message + count;
+		id[k] = n->var[t->var[k]].id;
 		count += n->var[t->var[k]].labels;
 	}
 	*moved = false;
@@ -409,17 +422,8 @@ static bool commit_factor(dual *d, uint32_t f, bool *moved)
 		*moved = *moved || message[k] != 0;
 	if (!*moved)
 		return true;
-	for (uint32_t e = 0; e < t->entries; e++) {
-		int64_t left = t->table[e];
-		for (uint32_t k = 0; k < t->arity; k++)
-			left -= of[k][digit[k]];
-		t->table[e] = cost_is_infinite(t->table[e]) ? COST_INFINITE : left;
-		for (uint32_t k = t->arity; k-- > 0 && ++digit[k] == n->var[t->var[k]].labels;)
-			digit[k] = 0;
-	}
-	int64_t id[PROOF_MAX_ARITY];
-	for (uint32_t k = 0; k < t->arity; k++)
-		id[k] = n->var[t->var[k]].id;
+	for (uint32_t e = 0; e < t->entries; e++)
+		t->table[e] = cost_is_infinite(t->table[e]) ? COST_INFINITE : left[e];
 	return proof_append(n->proof, &(int64_t){ t->arity }, 1) && proof_append(n->proof, id, t->arity) &&
 	       proof_append(n->proof, message, count);
 }

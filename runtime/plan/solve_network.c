@@ -17,8 +17,9 @@ bool network_init(network *n, uint32_t vars, uint32_t capacity, mem *m, trail *t
 	*n = (network){ .m = m, .trail = t, .proof = proof, .vars = vars, .capacity = capacity, .left = vars };
 	pool_init(&n->memory, m);
 	n->var = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->var);
-	n->queue = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->queue);
-	return n->var && n->queue;
+	n->order = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->order);
+	n->stack = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->stack);
+	return n->var && n->order && n->stack;
 }
 
 void network_release(network *n)
@@ -61,6 +62,8 @@ static bool add_incidence(network *n, uint32_t i, factor *f)
 	}
 	v->factor[v->factors++] = f;
 	v->live++;
+	v->bucket = 0;
+	f->lists++;
 	return true;
 }
 
@@ -72,6 +75,8 @@ factor *network_next(network *n, uint32_t i, uint32_t *at)
 		if (!f->gone)
 			return f;
 		v->factor[*at] = v->factor[--v->factors];
+		if (--f->lists == 0)
+			pool_free(&n->memory, f, sizeof *f + f->arity * sizeof *f->var);
 	}
 	return NULL;
 }
@@ -98,10 +103,11 @@ factor *network_factor(network *n, uint32_t arity, const uint32_t *var)
 	for (uint32_t k = 0; k < arity; k++)
 		entries *= n->var[var[k]].labels;
 	f = pool_alloc(&n->memory, sizeof *f + arity * sizeof *f->var);
-	int64_t *table = pool_alloc(&n->memory, entries * sizeof *table);
-	if (!f || !table)
+	int64_t *table = n->dry ? NULL : pool_alloc(&n->memory, entries * sizeof *table);
+	if (!f || (!table && !n->dry))
 		return NULL;
-	memset(table, 0, entries * sizeof *table);
+	if (table)
+		memset(table, 0, entries * sizeof *table);
 	*f = (factor){ .arity = arity, .entries = (uint32_t)entries, .table = table };
 	for (uint32_t k = 0; k < arity; k++) {
 		f->var[k] = var[k];
@@ -120,88 +126,32 @@ void network_kill(network *n, factor *f)
 	f->table = NULL;
 }
 
-/* Where variable i stands among the borders; borders: it is none. */
-static uint32_t find_border(const excerpt *e, uint32_t i)
-{
-	uint32_t k = 0;
-	while (k < e->borders && e->border[k] != i)
-		k++;
-	return k;
-}
-
-static bool extract_variable(network *to, const network *from, const excerpt *e, uint32_t number, uint32_t i)
-{
-	const variable *v = &from->var[i];
-	const uint32_t border = find_border(e, i);
-	if (border == e->borders) {
-		if (!network_variable(to, number, v->id, v->labels))
-			return false;
-		memcpy(to->var[number].unary, v->unary, v->labels * sizeof *v->unary);
-		to->var[number].names = v->names;
-		return true;
-	}
-	trail *t = from->trail;
-	uint16_t *label = mem_array(t->m, 1, sizeof *label);
-	if (!label || !grow(t->m, &t->name, &t->name_capacity, t->names + 1, sizeof *t->name) ||
-	    !network_variable(to, number, v->id, 1)) {
-		mem_free(t->m, label, sizeof *label);
-		return false;
-	}
-	*label = network_label(from, i, e->held[border]);
-	t->name[t->names] = (label_names){ 1, label };
-	to->var[number].names = (uint32_t)t->names++;
-	return true;
-}
-
-/* Copies the entries of f that agree with what the borders are held at. */
-static bool extract_factor(network *to, const network *from, const excerpt *e, const factor *f, const uint32_t *number)
-{
-	uint32_t var[PROOF_MAX_ARITY] = { 0 }, held[PROOF_MAX_ARITY] = { 0 }, digit[PROOF_MAX_ARITY] = { 0 };
-	bool any_held = false;
-	for (uint32_t k = 0; k < f->arity; k++) {
-		const uint32_t border = e->borders ? find_border(e, f->var[k]) : e->borders;
-		var[k] = number[f->var[k]];
-		held[k] = border < e->borders ? e->held[border] : PROBLEM_NONE;
-		any_held = any_held || border < e->borders;
-	}
-	factor *copy = network_factor(to, f->arity, var);
-	if (!copy)
-		return false;
-	if (!any_held) {
-		memcpy(copy->table, f->table, f->entries * sizeof *f->table);
-		return true;
-	}
-	for (uint32_t at = 0, next = 0; at < f->entries; at++) {
-		bool kept = true;
-		for (uint32_t k = 0; k < f->arity; k++)
-			kept = kept && (held[k] == PROBLEM_NONE || held[k] == digit[k]);
-		if (kept)
-			copy->table[next++] = f->table[at];
-		for (uint32_t k = f->arity; k-- > 0 && ++digit[k] == from->var[f->var[k]].labels;)
-			digit[k] = 0;
-	}
-	return true;
-}
-
 bool network_extract(network *to, const network *from, const excerpt *e)
 {
 	uint32_t *number = mem_array(from->m, from->vars, sizeof *number);
 	bool ok = network_init(to, e->vars, e->vars, from->m, from->trail, from->proof) && number;
 	for (uint32_t k = 0; ok && k < e->vars; k++) {
-		number[e->var[k]] = k;
-		ok = extract_variable(to, from, e, k, e->var[k]);
+		const variable *v = &from->var[e->var[k]];
+		number[e->var[k]] = to->order[k] = k;
+		ok = network_variable(to, k, v->id, v->labels);
+		if (ok) {
+			memcpy(to->var[k].unary, v->unary, v->labels * sizeof *v->unary);
+			to->var[k].names = v->names;
+		}
 	}
 	for (uint32_t k = 0; ok && k < e->vars; k++) {
 		const variable *v = &from->var[e->var[k]];
-		if (find_border(e, e->var[k]) < e->borders)
-			continue;
 		for (uint32_t at = 0; ok && at < v->factors; at++) {
 			const factor *f = v->factor[at];
-			uint32_t first = 0;
-			while (!f->gone && find_border(e, f->var[first]) < e->borders)
-				first++;
-			if (!f->gone && f->var[first] == e->var[k])
-				ok = extract_factor(to, from, e, f, number);
+			uint32_t var[PROOF_MAX_ARITY] = { 0 };
+			if (f->gone || f->var[0] != e->var[k])
+				continue;
+			for (uint32_t j = 0; j < f->arity; j++)
+				var[j] = number[f->var[j]];
+			factor *copy = network_factor(to, f->arity, var);
+			ok = copy != NULL;
+			if (ok)
+				memcpy(copy->table, f->table, f->entries * sizeof *f->table);
 		}
 	}
 	mem_free(from->m, number, from->vars * sizeof *number);
@@ -223,22 +173,6 @@ bool network_copy(network *to, const network *from)
 	to->constant = from->constant;
 	mem_free(from->m, left, from->left * sizeof *left);
 	return ok;
-}
-
-uint32_t network_position(const network *n, uint32_t i, uint16_t label)
-{
-	const label_names *names = &n->trail->name[n->var[i].names];
-	uint32_t low = 0, high = n->var[i].labels;
-	if (!names->label)
-		return label;
-	while (low < high) {
-		const uint32_t middle = (low + high) / 2;
-		if (names->label[middle] < label)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < n->var[i].labels && names->label[low] == label ? low : n->var[i].labels;
 }
 
 bool trail_init(trail *t, mem *m)

@@ -8,19 +8,24 @@
 
 static void push_variable(network *n, uint32_t i)
 {
-	if (n->var[i].queued || n->var[i].gone)
+	if (n->var[i].waiting || n->var[i].gone || n->var[i].held)
 		return;
-	n->var[i].queued = true;
-	n->queue[(n->queue_first + n->queue_count++) % n->capacity] = i;
+	n->var[i].waiting = true;
+	n->stack[n->waiting++] = i;
 }
 
 static uint32_t pop_variable(network *n)
 {
-	const uint32_t i = n->queue[n->queue_first];
-	n->queue_first = (n->queue_first + 1) % n->capacity;
-	n->queue_count--;
-	n->var[i].queued = false;
+	const uint32_t i = n->stack[--n->waiting];
+	n->var[i].waiting = false;
 	return i;
+}
+
+/* Pushes all variables, so that they come up in the order of work. */
+static void push_all(network *n)
+{
+	for (uint32_t k = n->vars; k-- > 0;)
+		push_variable(n, n->order[k]);
 }
 
 static void push_neighbours(network *n, uint32_t i)
@@ -32,8 +37,8 @@ static void push_neighbours(network *n, uint32_t i)
 				push_variable(n, f->var[k]);
 }
 
-/* Notes the elimination in the proof: consecutive ones share a step. */
-static bool note_elimination(network *n, uint32_t id)
+/* Consecutive eliminations share a step. */
+bool network_note_elimination(network *n, uint32_t id)
 {
 	certificate *c = n->proof;
 	if (c->words == n->batch_end && n->batch_end > 0) {
@@ -88,7 +93,10 @@ void network_take_out(network *n, uint32_t i)
 	for (uint32_t at = 0; (f = network_next(n, i, &at));)
 		network_kill(n, f);
 	pool_free(&n->memory, v->unary, v->labels * sizeof *v->unary);
+	pool_free(&n->memory, v->factor, v->capacity * sizeof *v->factor);
 	v->unary = NULL;
+	v->factor = NULL;
+	v->factors = v->capacity = 0;
 	v->gone = true;
 	n->left--;
 }
@@ -96,7 +104,7 @@ void network_take_out(network *n, uint32_t i)
 static bool finish_elimination(network *n, uint32_t i)
 {
 	network_take_out(n, i);
-	return note_elimination(n, n->var[i].id);
+	return network_note_elimination(n, n->var[i].id);
 }
 
 /* A variable without choice: its functions become functions of the others. */
@@ -322,9 +330,33 @@ static bool eliminate_general(network *n, uint32_t i)
 	return finish_elimination(n, i);
 }
 
+/* What elimination does to the ties. */
+static bool eliminate_dry(network *n, uint32_t i)
+{
+	uint32_t scope[PROOF_MAX_ARITY];
+	factor *f;
+	if (n->var[i].labels > 1) {
+		const uint32_t arity = list_neighbours(n, i, PROOF_MAX_ARITY, scope);
+		if (arity > 1 && !network_factor(n, arity, scope))
+			return false;
+	}
+	for (uint32_t at = 0; n->var[i].labels == 1 && (f = network_next(n, i, &at)); at++) {
+		uint32_t arity = 0;
+		for (uint32_t k = 0; k < f->arity; k++)
+			if (f->var[k] != i)
+				scope[arity++] = f->var[k];
+		if (arity > 1 && !network_factor(n, arity, scope))
+			return false;
+	}
+	network_take_out(n, i);
+	return true;
+}
+
 bool network_eliminate(network *n, uint32_t i)
 {
 	const variable *v = &n->var[i];
+	if (n->dry)
+		return eliminate_dry(n, i);
 	if (v->labels == 1)
 		return restrict_to_only_label(n, i);
 	if (v->live == 0)
@@ -356,11 +388,9 @@ static bool is_simple(network *n, uint32_t i)
 	                                           PAIR_ENTRIES);
 }
 
-bool network_reduce_pairs(network *n)
+bool network_drain(network *n)
 {
-	for (uint32_t i = 0; i < n->vars; i++)
-		push_variable(n, i);
-	while (n->queue_count > 0) {
+	while (n->waiting > 0) {
 		const uint32_t i = pop_variable(n);
 		if (n->var[i].gone || !is_simple(n, i))
 			continue;
@@ -371,83 +401,83 @@ bool network_reduce_pairs(network *n)
 	return true;
 }
 
-/* A heap of (entries, variable) pairs, smallest first; pairs that are out of date are skipped when they come up. */
-typedef struct candidate {
-	size_t entries;
-	uint32_t var;
-} candidate;
-
-typedef struct heap {
-	mem *m;
-	candidate *item;
-	size_t items, capacity;
-	size_t *current; /* entries of each variable as of now */
-} heap;
-
-static bool is_before(candidate a, candidate b)
+bool network_reduce_pairs(network *n)
 {
-	return a.entries != b.entries ? a.entries < b.entries : a.var < b.var;
+	push_all(n);
+	return network_drain(n);
 }
 
-static bool heap_push(heap *h, candidate c)
+void network_let_go(network *n, uint32_t i)
 {
-	if (!grow(h->m, &h->item, &h->capacity, h->items + 1, sizeof *h->item))
-		return false;
-	size_t at = h->items++;
-	for (; at > 0 && is_before(c, h->item[(at - 1) / 2]); at = (at - 1) / 2)
-		h->item[at] = h->item[(at - 1) / 2];
-	h->item[at] = c;
+	n->var[i].held = false;
+	push_variable(n, i);
+}
+
+/* Looks at variable i, whose table may have `entries`, and eliminates it if it is no larger and there is work left. */
+static bool try_elimination(network *n, uint32_t i, size_t entries, effort *e)
+{
+	variable *v = &n->var[i];
+	uint32_t neighbour[PROOF_MAX_ARITY];
+	if (v->bucket == 0) {
+		const size_t bucket = network_bucket(n, i, e->entries);
+		v->bucket = bucket < UINT32_MAX ? (uint32_t)bucket : UINT32_MAX;
+	}
+	const uint64_t steps = (uint64_t)v->bucket * v->labels * (v->live + 1);
+	if (v->bucket > entries || steps > e->work)
+		return true;
+	e->work -= steps;
+	const uint32_t count = list_neighbours(n, i, PROOF_MAX_ARITY, neighbour);
+	for (uint32_t k = 0; k < count; k++) {
+		n->var[neighbour[k]].bucket = 0;
+		push_variable(n, neighbour[k]);
+	}
+	return network_eliminate(n, i);
+}
+
+/* Rounds with doubled table sizes come close to taking the smallest table each time, but work from one end of the
+ * graph to the other, which the cache likes. */
+bool network_reduce_range(network *n, uint32_t from, uint32_t to, effort *e)
+{
+	for (size_t entries = 4; n->left > 0 && entries / 2 < e->entries; entries *= 2) {
+		for (uint32_t k = to; k-- > from;)
+			push_variable(n, n->order[k]);
+		while (n->waiting > 0) {
+			const uint32_t i = pop_variable(n);
+			if (!n->var[i].gone && !try_elimination(n, i, entries < e->entries ? entries : e->entries, e))
+				return false;
+		}
+	}
 	return true;
 }
 
-static candidate heap_pop(heap *h)
+bool network_reduce(network *n, effort e)
 {
-	const candidate top = h->item[0], last = h->item[--h->items];
-	size_t at = 0;
-	for (size_t child; (child = 2 * at + 1) < h->items; at = child) {
-		child += child + 1 < h->items && is_before(h->item[child + 1], h->item[child]);
-		if (!is_before(h->item[child], last))
-			break;
-		h->item[at] = h->item[child];
-	}
-	if (h->items > 0)
-		h->item[at] = last;
-	return top;
+	if (!network_reduce_pairs(n))
+		return false;
+	for (uint32_t i = 0; i < n->vars; i++)
+		n->var[i].bucket = 0;
+	return network_reduce_range(n, 0, n->vars, &e);
 }
 
-static bool consider(network *n, heap *h, uint32_t i, size_t limit)
+bool network_foresee(const network *n, effort e, bool *finishes)
 {
-	const size_t entries = network_bucket(n, i, limit);
-	if (entries == h->current[i])
-		return true;
-	h->current[i] = entries;
-	return entries == SIZE_MAX || heap_push(h, (candidate){ entries, i });
-}
-
-bool network_reduce(network *n, size_t limit, uint64_t work)
-{
-	heap h = { .m = n->m };
-	uint32_t neighbour[PROOF_MAX_ARITY];
-	h.current = mem_array(n->m, n->vars, sizeof *h.current);
-	bool ok = h.current && network_reduce_pairs(n);
+	network dry;
+	bool ok = network_init(&dry, n->vars, n->vars, n->m, NULL, NULL);
+	dry.dry = true;
+	dry.left = n->left;
 	for (uint32_t i = 0; ok && i < n->vars; i++) {
-		h.current[i] = SIZE_MAX;
-		ok = n->var[i].gone || consider(n, &h, i, limit);
+		dry.var[i] = (variable){ .gone = n->var[i].gone, .labels = n->var[i].labels };
+		dry.order[i] = n->order[i];
 	}
-	while (ok && h.items > 0) {
-		const candidate c = heap_pop(&h);
-		if (n->var[c.var].gone || h.current[c.var] != c.entries)
-			continue;
-		if (c.entries > work)
-			break;
-		work -= c.entries;
-		const uint32_t count = list_neighbours(n, c.var, PROOF_MAX_ARITY, neighbour);
-		ok = network_eliminate(n, c.var);
-		for (uint32_t k = 0; ok && k < count; k++)
-			ok = consider(n, &h, neighbour[k], limit);
-	}
-	mem_free(n->m, h.item, h.capacity * sizeof *h.item);
-	mem_free(n->m, h.current, n->vars * sizeof *h.current);
+	for (uint32_t i = 0; ok && i < n->vars; i++)
+		for (uint32_t at = 0; ok && !n->var[i].gone && at < n->var[i].factors; at++) {
+			const factor *f = n->var[i].factor[at];
+			if (!f->gone && f->var[0] == i)
+				ok = network_factor(&dry, f->arity, f->var) != NULL;
+		}
+	ok = ok && network_reduce(&dry, e);
+	*finishes = ok && dry.left == 0;
+	network_release(&dry);
 	return ok;
 }
 
@@ -561,7 +591,7 @@ bool network_prune_impossible(network *n, bool *possible)
 	bool *gone = mem_array(n->m, most, sizeof *gone);
 	bool ok = gone != NULL;
 	*possible = true;
-	while (ok && n->queue_count > 0) {
+	while (ok && n->waiting > 0) {
 		const uint32_t i = pop_variable(n);
 		uint32_t marked = 0;
 		factor *f;
@@ -657,7 +687,7 @@ bool network_drop_dominated(network *n)
 	int64_t *less = mem_array(n->m, (size_t)most * most, sizeof *less);
 	bool *gone = mem_array(n->m, most, sizeof *gone);
 	bool ok = less && gone;
-	while (ok && n->queue_count > 0) {
+	while (ok && n->waiting > 0) {
 		const uint32_t i = pop_variable(n);
 		if (n->var[i].gone || n->var[i].labels == 1 || dominance_work(n, i) > DOMINANCE_WORK)
 			continue;

@@ -7,8 +7,8 @@
 #include "solve_search.h"
 
 #define CHEAP_ENTRIES 64          /* tables that dual ascent may have to pass over many times */
-#define CHEAP_WORK ((uint64_t)1 << 26)
-#define WIDE_WORK ((uint64_t)1 << 23) /* entries, at the root; less below */
+#define CHEAP_WORK ((uint64_t)1 << 28)
+#define WIDE_WORK ((uint64_t)1 << 27) /* additions, at the root; less below */
 #define ROOT_ROUNDS 400
 #define NODE_ROUNDS 40
 #define MAX_DEPTH 1000            /* the checker nests 2000 deep */
@@ -26,7 +26,7 @@ typedef struct searcher {
 double seconds_now(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
@@ -213,18 +213,20 @@ static bool ascend(searcher *s, network *n, uint32_t rounds, int64_t *bound)
 	return ok;
 }
 
-/* Tries to finish a case by elimination with large tables, on a copy. */
+/* Finishes a case by elimination, on a copy, where that is possible. */
 static bool eliminate_all(searcher *s, network *n, uint64_t work, bool *finished)
 {
 	network copy;
-	const size_t words = n->proof->words, trail_words = s->trail->words, names = s->trail->names;
-	bool ok = network_copy(&copy, n) && network_reduce(&copy, s->o->entries, work);
-	*finished = ok && copy.left == 0;
-	if (*finished) {
+	const effort e = { s->o->entries, work };
+	const size_t trail_words = s->trail->words, names = s->trail->names;
+	if (!network_foresee(n, e, finished))
+		return false;
+	if (!*finished)
+		return true;
+	bool ok = network_copy(&copy, n) && network_reduce(&copy, e);
+	if (ok) {
 		accept(s, &copy, NULL, copy.constant);
 		ok = close_case(s, &copy, copy.constant);
-	} else {
-		n->proof->words = words;
 	}
 	trail_cut(s->trail, trail_words, names);
 	network_release(&copy);
@@ -296,6 +298,7 @@ static bool branch(searcher *s, network *n, int64_t bound, uint32_t depth)
 /* Does all that needs no branching. *closed: the case is done. */
 static bool tighten(searcher *s, network *n, uint32_t depth, int64_t *bound, bool *closed)
 {
+	const effort cheap = { s->o->entries < CHEAP_ENTRIES ? s->o->entries : CHEAP_ENTRIES, CHEAP_WORK };
 	for (size_t pruned = 1; pruned > 0;) {
 		bool possible;
 		*closed = true;
@@ -304,7 +307,7 @@ static bool tighten(searcher *s, network *n, uint32_t depth, int64_t *bound, boo
 		if (!possible)
 			return close_case(s, n, COST_INFINITE);
 		if (!network_reduce_pairs(n) || !network_drop_dominated(n) ||
-		    !network_reduce(n, CHEAP_ENTRIES, CHEAP_WORK))
+		    !network_reduce(n, cheap))
 			return false;
 		if (n->left == 0) {
 			accept(s, n, NULL, n->constant);

@@ -9,6 +9,9 @@
  * false: out of memory. */
 bool network_cut(network *n, uint16_t *label, int64_t *value, bool *applies);
 
+/* Time that this thread has computed, which does not hang on how busy the machine is. */
+double seconds_now(void);
+
 /* The dual of the linear relaxation: costs moved between functions and variables, without a change of any sum, so
  * that the minima add up to more. */
 typedef struct dual dual;
@@ -41,7 +44,5 @@ typedef struct search_result {
 /* Solves a network, which it uses up, by dual bounds, pruning, elimination and branching, and notes the proof of
  * `bound`. The trail is as before. false: out of memory. */
 bool network_search(network *n, const search_options *options, search_result *r);
-
-double seconds_now(void);
 
 #endif

@@ -16,6 +16,7 @@ typedef struct wish {
 	const factor *example;
 	uint64_t hash;
 	uint32_t reader;
+	uint32_t next; /* wish of the same reader + 1, or 0 */
 	uint32_t stamp;
 	uint32_t copies; /* that have the wish, at ranked[first_copy ..) */
 	size_t first_copy;
@@ -44,7 +45,17 @@ static bool is_reading(const sharing *s, const factor *f)
 {
 	const network *n = s->n;
 	return f->arity == 2 && n->var[f->var[0]].id < s->groups && n->var[f->var[1]].id >= s->first_bit &&
-	       n->var[f->var[1]].live > SHARED_READERS;
+	       network_is_demand(n, f);
+}
+
+bool network_is_demand(const network *n, const factor *f)
+{
+	if (f->arity != 2 || n->var[f->var[1]].labels != 2)
+		return false;
+	for (uint32_t e = 0; e < f->entries; e += 2)
+		if (f->table[e + 1] != 0 || (f->table[e] != 0 && f->table[e] != COST_INFINITE))
+			return false;
+	return true;
 }
 
 static uint64_t hash_table(const factor *f)
@@ -55,29 +66,20 @@ static uint64_t hash_table(const factor *f)
 	return hash;
 }
 
-/* Finds the wish that a reading is, among those of its reader from `first` on. */
-static uint32_t number_wish(sharing *s, const factor *f, uint32_t first)
+/* Finds the wish that a reading is, among those of its reader, which are chained from variable.bucket on. */
+static uint32_t number_wish(sharing *s, const factor *f)
 {
 	const uint64_t hash = hash_table(f);
-	for (uint32_t w = first; w < s->wishes; w++)
-		if (s->wish[w].hash == hash && f->entries == s->wish[w].example->entries &&
-		    memcmp(s->wish[w].example->table, f->table, f->entries * sizeof *f->table) == 0)
-			return w;
-	s->wish[s->wishes] = (wish){ .example = f, .hash = hash, .reader = f->var[0] };
-	return s->wishes++;
-}
-
-/* Gives each reading the number of its wish, in factor.slot. */
-static void number_wishes(sharing *s)
-{
-	network *n = s->n;
-	for (uint32_t y = 0; y < n->vars && n->var[y].id < s->groups; y++) {
-		const uint32_t first = s->wishes;
-		factor *f;
-		for (uint32_t at = 0; (f = network_next(n, y, &at)); at++)
-			if (is_reading(s, f))
-				f->slot = number_wish(s, f, first);
+	uint32_t *first = &s->n->var[f->var[0]].bucket;
+	for (uint32_t w = *first; w > 0; w = s->wish[w - 1].next) {
+		const wish *known = &s->wish[w - 1];
+		if (known->hash == hash && f->entries == known->example->entries &&
+		    memcmp(known->example->table, f->table, f->entries * sizeof *f->table) == 0)
+			return w - 1;
 	}
+	s->wish[s->wishes] = (wish){ .example = f, .hash = hash, .reader = f->var[0], .next = *first };
+	*first = ++s->wishes;
+	return s->wishes - 1;
 }
 
 static int compare_copies(const void *a, const void *b)
@@ -89,23 +91,27 @@ static int compare_copies(const void *a, const void *b)
 }
 
 /* Lists the copies with their wishes, and for each wish the copies by rank. */
-static void list_copies(sharing *s)
+static void list_copies(sharing *s, uint32_t count, const uint32_t *copies)
 {
 	network *n = s->n;
 	size_t next = 0;
-	for (uint32_t b = 0; b < n->vars; b++) {
+	for (uint32_t k = 0; k < count; k++) {
+		const uint32_t b = copies[k];
 		factor *f;
-		if (n->var[b].id < s->first_bit || n->var[b].live <= SHARED_READERS)
+		if (n->var[b].live <= SHARED_READERS)
 			continue;
 		copy *c = &s->copy[s->copies++];
 		*c = (copy){ .var = b, .first_wish = next };
 		for (uint32_t at = 0; (f = network_next(n, b, &at)); at++)
 			if (is_reading(s, f)) {
-				s->wish_of[next++] = f->slot;
-				s->wish[f->slot].copies++;
+				const uint32_t w = number_wish(s, f);
+				s->wish_of[next++] = w;
+				s->wish[w].copies++;
 			}
 		c->wishes = (uint32_t)(next - c->first_wish);
 	}
+	for (uint32_t w = 0; w < s->wishes; w++)
+		n->var[s->wish[w].reader].bucket = 0;
 	qsort(s->copy, s->copies, sizeof *s->copy, compare_copies);
 	next = 0;
 	for (uint32_t w = 0; w < s->wishes; w++) {
@@ -183,7 +189,7 @@ static bool share(sharing *s, copy *c, copy *of)
 	const uint32_t made = n->vars;
 	if (!note_sharing(s, c, of->var))
 		return false;
-	n->vars++;
+	n->order[n->vars++] = made;
 	n->left++;
 	if (!network_variable(n, made, (*s->next_id)++, 2))
 		return false;
@@ -208,34 +214,33 @@ static bool share(sharing *s, copy *c, copy *of)
 	return true;
 }
 
-bool network_share(network *n, uint32_t groups, uint32_t first_bit, uint32_t *next_id)
+bool network_share(network *n, uint32_t groups, uint32_t first_bit, uint32_t count, const uint32_t *copies,
+                   uint32_t *next_id)
 {
 	sharing s = { .n = n, .groups = groups, .first_bit = first_bit, .next_id = next_id };
-	uint32_t copies = 0;
-	for (uint32_t b = 0; b < n->vars; b++)
-		if (n->var[b].id >= first_bit && n->var[b].live > SHARED_READERS) {
-			copies++;
-			s.readings += n->var[b].live;
+	uint32_t candidates = 0;
+	for (uint32_t k = 0; k < count; k++)
+		if (n->var[copies[k]].live > SHARED_READERS) {
+			candidates++;
+			s.readings += n->var[copies[k]].live;
 		}
-	if (copies < 2)
+	if (candidates < 2)
 		return true;
 	s.wish = mem_array(n->m, s.readings, sizeof *s.wish);
-	s.copy = mem_array(n->m, copies, sizeof *s.copy);
+	s.copy = mem_array(n->m, candidates, sizeof *s.copy);
 	s.wish_of = mem_array(n->m, s.readings, sizeof *s.wish_of);
 	s.ranked = mem_array(n->m, s.readings, sizeof *s.ranked);
 	bool ok = s.wish && s.copy && s.wish_of && s.ranked;
-	if (ok) {
-		number_wishes(&s);
-		list_copies(&s);
-	}
+	if (ok)
+		list_copies(&s, count, copies);
 	for (uint32_t c = 1; ok && c < s.copies; c++) {
-		if (s.copy[c].wishes < SHARED_READERS)
+		if (s.copy[c].wishes < SHARED_READERS) /* and so have those after it */
 			break;
 		const uint32_t of = find_larger(&s, c);
 		ok = of == PROBLEM_NONE || share(&s, &s.copy[c], &s.copy[of]);
 	}
 	mem_free(n->m, s.wish, s.readings * sizeof *s.wish);
-	mem_free(n->m, s.copy, copies * sizeof *s.copy);
+	mem_free(n->m, s.copy, candidates * sizeof *s.copy);
 	mem_free(n->m, s.wish_of, s.readings * sizeof *s.wish_of);
 	mem_free(n->m, s.ranked, s.readings * sizeof *s.ranked);
 	return ok;

@@ -3,7 +3,7 @@
 #include "generate.h"
 
 #define MAX_PORTS 64
-#define MAX_TEST_CONFIGS 64
+#define MAX_TEST_CONFIGS 2304
 
 uint64_t random_next(uint64_t *state)
 {
@@ -147,7 +147,7 @@ typedef struct maker {
 
 static uint32_t make_class(maker *m)
 {
-	uint64_t conversion[64];
+	uint64_t conversion[48 * 48];
 	for (uint32_t i = 0; i < m->orders * m->orders; i++)
 		conversion[i] = m->bytes + random_below(&m->s, 50);
 	return add_class(m->p, m->orders, conversion, false);
