@@ -5,59 +5,81 @@
 /* Makes the compiler forget where a pointer comes from. */
 #define HIDE(p) __asm__("" : "+r"(p))
 
-/* Inlined with constant `rows` and `vectors`, so that all loops but the one over k unroll and the sums stay
- * in registers. */
-ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
-{
-	vec sum[TILE_ROWS][MAX_VECTORS];
-	const vec_tail tail = tail_of(t->cols - (size_t)(vectors - 1) * VEC);
-	UNROLL for (int j = 0; j < vectors; j++)
-	{
-		const vec v = t->init ? load(t->init + j * VEC) : splat(0);
-		UNROLL for (int i = 0; i < rows; i++) sum[i][j] = v;
-	}
+typedef vec sums[TILE_ROWS][MAX_VECTORS];
 
+/* These are inlined with constant `rows` and `vectors`, so that all loops but the one over k unroll and the
+ * sums stay in registers. */
+
+ALWAYS_INLINE void add_one_k(sums sum, const float *a, const float *high, ptrdiff_t row, const float *b,
+			     const int rows, const int vectors)
+{
+	vec bv[MAX_VECTORS];
+	UNROLL for (int j = 0; j < vectors; j++) bv[j] = load(b + j * VEC);
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		const vec av = splat(i < 7 ? a[i * row] : high[(i - 7) * row]);
+		UNROLL for (int j = 0; j < vectors; j++) sum[i][j] += av * bv[j];
+	}
+}
+
+#if defined(__aarch64__)
+/* Four steps of k at once: FMA takes one factor from a lane, so that a vector of a serves four. */
+ALWAYS_INLINE void add_four_k(sums sum, const float *a, const float *high, ptrdiff_t row, const float *b,
+			      const int rows, const int vectors)
+{
+	vec av[TILE_ROWS];
+	UNROLL for (int i = 0; i < rows; i++) av[i] = load(i < 7 ? a + i * row : high + (i - 7) * row);
+	UNROLL for (int k = 0; k < 4; k++)
+	{
+		vec bv[MAX_VECTORS];
+		UNROLL for (int j = 0; j < vectors; j++) bv[j] = load(b + (k * vectors + j) * VEC);
+		UNROLL for (int i = 0; i < rows; i++)
+		{
+			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] += bv[j] * av[i][k];
+		}
+	}
+}
+#endif
+
+ALWAYS_INLINE void multiply(const tile *t, sums sum, const int rows, const int vectors)
+{
 	const float *a = t->a, *b = t->b;
+	const float *const end = b + t->k * (size_t)(vectors * VEC);
 	const ptrdiff_t row = t->a_row;
 	/* Rows from the 8th on have a base of their own: 14 addresses from two bases and 6 offsets fit the
 	 * general registers, from one base they do not. */
 	const float *high = a + 7 * row;
 	HIDE(high);
-	for (const float *const end = b + t->k * (size_t)(vectors * VEC); b != end; b += vectors * VEC) {
-		vec bv[MAX_VECTORS];
-		UNROLL for (int j = 0; j < vectors; j++) bv[j] = load(b + j * VEC);
-		UNROLL for (int i = 0; i < rows; i++)
-		{
-			const vec av = splat(i < 7 ? a[i * row] : high[(i - 7) * row]);
-			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] += av * bv[j];
-		}
+#if defined(__aarch64__)
+	for (size_t k = t->k; k >= 4; k -= 4) {
+		add_four_k(sum, a, high, row, b, rows, vectors);
+		a += 4;
+		high += 4;
+		b += 4 * vectors * VEC;
+	}
+#endif
+	while (b != end) {
+		add_one_k(sum, a, high, row, b, rows, vectors);
 		a++;
 		high++;
+		b += vectors * VEC;
 	}
+}
 
-	if (!t->init) {
-		UNROLL for (int i = 0; i < rows; i++)
-		{
-			const float *from = t->out[i] + t->column;
-			UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] += load(from + j * VEC);
-			sum[i][vectors - 1] += load_tail(from + (vectors - 1) * VEC, tail);
-		}
+/* sum += what lies at from[i][column], of which `tail` is the last vector. */
+ALWAYS_INLINE void add_rows(sums sum, const float *const *from, size_t column, vec_tail tail, const int rows,
+			    const int vectors)
+{
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		const float *p = from[i] + column;
+		UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] += load(p + j * VEC);
+		sum[i][vectors - 1] += load_tail(p + (vectors - 1) * VEC, tail);
 	}
-	if (t->residual) {
-		UNROLL for (int i = 0; i < rows; i++)
-		{
-			const float *from = t->residual[i] + t->residual_column;
-			UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] += load(from + j * VEC);
-			sum[i][vectors - 1] += load_tail(from + (vectors - 1) * VEC, tail);
-		}
-	}
-	if (t->clamp) {
-		const vec min = splat(t->min), max = splat(t->max);
-		UNROLL for (int i = 0; i < rows; i++)
-		{
-			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec_clamp(sum[i][j], min, max);
-		}
-	}
+}
+
+ALWAYS_INLINE void store_rows(const tile *t, sums sum, vec_tail tail, const int rows, const int vectors)
+{
 	if (tail.n == VEC) {
 		UNROLL for (int i = 0; i < rows; i++)
 		{
@@ -72,6 +94,30 @@ ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 			store_tail(to + (vectors - 1) * VEC, sum[i][vectors - 1], tail);
 		}
 	}
+}
+
+ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
+{
+	sums sum;
+	UNROLL for (int j = 0; j < vectors; j++)
+	{
+		const vec v = t->init ? load(t->init + j * VEC) : splat(0);
+		UNROLL for (int i = 0; i < rows; i++) sum[i][j] = v;
+	}
+	multiply(t, sum, rows, vectors);
+	const vec_tail tail = tail_of(t->cols - (size_t)(vectors - 1) * VEC);
+	if (!t->init)
+		add_rows(sum, (const float *const *)t->out, t->column, tail, rows, vectors);
+	if (t->residual)
+		add_rows(sum, t->residual, t->residual_column, tail, rows, vectors);
+	if (t->clamp) {
+		const vec min = splat(t->min), max = splat(t->max);
+		UNROLL for (int i = 0; i < rows; i++)
+		{
+			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = vec_clamp(sum[i][j], min, max);
+		}
+	}
+	store_rows(t, sum, tail, rows, vectors);
 }
 
 #define TILE(rows, vectors)                                                                                  \
@@ -101,49 +147,40 @@ ALL_VECTORS_3(4)
 #if TILE_ROWS_3 == 4
 ALL_VECTORS_2(5)
 ALL_VECTORS_2(6)
-#elif TILE_ROWS_3 >= 8
+#elif TILE_ROWS_3 == 6
+ALL_VECTORS_3(5)
+ALL_VECTORS_3(6)
+ALL_VECTORS_2(7)
+ALL_VECTORS_2(8)
+#elif TILE_ROWS_3 == 9
 ALL_VECTORS_3(5)
 ALL_VECTORS_3(6)
 ALL_VECTORS_3(7)
 ALL_VECTORS_3(8)
 #endif
-#if TILE_ROWS == 12
-ALL_VECTORS_2(9)
-#elif TILE_ROWS == 14
+#if TILE_ROWS == 14
 ALL_VECTORS_3(9)
-#endif
-#if TILE_ROWS >= 12
 ALL_VECTORS_2(10)
 ALL_VECTORS_2(11)
 ALL_VECTORS_2(12)
-#endif
-#if TILE_ROWS >= 14
 ALL_VECTORS_2(13)
 ALL_VECTORS_2(14)
 #endif
 
 static void (*const tiles[TILE_ROWS][MAX_VECTORS])(const tile *) = {
-	ROW_3(1),  ROW_3(2),  ROW_3(3),
+	ROW_3(1), ROW_3(2), ROW_3(3),
 #if TILE_ROWS_3 == 3
 	ROW_2(4),
 #else
 	ROW_3(4),
 #endif
 #if TILE_ROWS_3 == 4
-	ROW_2(5),  ROW_2(6),
-#elif TILE_ROWS_3 >= 8
-	ROW_3(5), ROW_3(6), ROW_3(7), ROW_3(8),
-#endif
-#if TILE_ROWS == 12
-	ROW_2(9),
-#elif TILE_ROWS == 14
-	ROW_3(9),
-#endif
-#if TILE_ROWS >= 12
-	ROW_2(10), ROW_2(11), ROW_2(12),
-#endif
-#if TILE_ROWS >= 14
-	ROW_2(13), ROW_2(14),
+	ROW_2(5), ROW_2(6),
+#elif TILE_ROWS_3 == 6
+	ROW_3(5), ROW_3(6), ROW_2(7), ROW_2(8),
+#elif TILE_ROWS_3 == 9
+	ROW_3(5),  ROW_3(6),  ROW_3(7),  ROW_3(8),  ROW_3(9),
+	ROW_2(10), ROW_2(11), ROW_2(12), ROW_2(13), ROW_2(14),
 #endif
 };
 

@@ -16,14 +16,14 @@
 #define PANEL (2 * VEC)
 
 /* Rows of the tallest tile: TILE_ROWS for a panel of two vectors, fewer for three. 32 registers hold 14 x 2
- * sums, 2 of b and an address; 16 hold 6 x 2, 2 of b and one of a, or 4 x 2 where a product needs a register
- * of its own. */
+ * sums, 2 of b and one of a (NEON: 8 x 2, 2 of b and 8 of a, four steps of k each); 16 hold 6 x 2, 2 of b and
+ * one of a, or 4 x 2 where a product needs a register of its own. */
 #if defined(__AVX512F__)
 #define TILE_ROWS 14
 #define TILE_ROWS_3 9
 #elif defined(__aarch64__)
-#define TILE_ROWS 12
-#define TILE_ROWS_3 8
+#define TILE_ROWS 8
+#define TILE_ROWS_3 6
 #elif defined(__SSE2__) && !defined(__FMA__)
 #define TILE_ROWS 4
 #define TILE_ROWS_3 3
