@@ -160,7 +160,7 @@ static clast_status lower_conv(lowering *l)
 	source.in = w->data->strides[1];
 	const bool depthwise = g.group > 1 && out == 1 && in == 1;
 	if (suits_winograd(l, &p, 12)) {
-		const clast_status fast = emit_conv(l, KERNEL_winograd4_f32, PACKING_WINOGRAD4, &source, 4, &p);
+		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;
 	}
