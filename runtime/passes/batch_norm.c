@@ -209,7 +209,7 @@ static clast_status unfold(clast_model *m, node_id id, int64_t channels, const d
 {
 	const node n = m->nodes[id];
 	const int rank = m->values[n.in[0]].rank;
-	value_id product, in[2] = { n.in[0] };
+	value_id product = NO_ID, in[2] = { n.in[0] };
 	node_id made;
 	clast_status s = channel_constant(m, &n, rank, channels, scale, &in[1], d);
 	if (!s)

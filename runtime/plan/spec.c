@@ -571,7 +571,7 @@ static clast_status copy_view(specialisation *s, const plan_step *step, uint32_t
 	const uint32_t from = step_in(p, step)[0], to = step_out(p, step)[0];
 	const size_t calls = s->call_count, args = s->arg_count;
 	const spec_place *x = place_of(s, from);
-	spec_place *y = place_of(s, to), dense, whole;
+	spec_place *y = place_of(s, to), dense = { 0 }, whole;
 	const bool string = x->view.dtype == CLAST_STRING;
 	clast_status status = string ? CLAST_ERROR_UNSUPPORTED : copy_row_major(s, x, &dense, index, d);
 	whole = dense;
