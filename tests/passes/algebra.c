@@ -102,7 +102,7 @@ static clast_model *build(const chain *c, bool exposed)
 	clast_builder *b;
 	clast_model *m;
 	clast_diag d = { 0 };
-	char names[MAX_NODES][8];
+	char names[MAX_NODES][16];
 	int n = 0;
 	cr_assert_eq(clast_builder_create(17, NULL, &b, &d), CLAST_OK);
 	cr_assert_eq(clast_builder_input(b, "x", CLAST_FLOAT32, 4, c->x, NULL, &d), CLAST_OK);
