@@ -68,8 +68,8 @@ static plan plan_of(const conv_params *p)
 	g.k = s->in_channels * w->kernel[0] * w->kernel[1] * w->kernel[2];
 	g.block = k_block(g.k);
 	g.in_channel = p->in_channel ? p->in_channel : 1;
-	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS);
 	plan_direct(&g);
+	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS, g.direct ? 32 : 64);
 	const uint32_t flags = p->epilogue.flags;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k);
 	g.sums_row = div_up(size_min(g.cut.cols + VEC, g.n), VEC) * VEC;
@@ -211,6 +211,7 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] + prod->k_begin;
 		prod->a_row = g->a_row;
 		prod->rows = count;
+		prod->prefetch = true;
 		prod->out = out + (m - begin);
 		prod->residual = residual ? residual + (m - begin) : NULL;
 		product_run(prod);

@@ -35,22 +35,37 @@ static void run_panel(const product *p, size_t col, size_t row, size_t rows)
 	run_rows(p, &t, row, rows, vectors);
 }
 
+/* Asks for rows of a that come next, as far as the second-level cache. The hardware follows a few long
+ * streams, but a tile reads many short ones. A prefetch of memory that is not there does nothing. */
+static void prefetch_rows(const product *p, size_t row, size_t rows)
+{
+	const size_t line = 64, bytes = p->k_count * sizeof(float);
+	const ptrdiff_t step = p->a_row * (ptrdiff_t)sizeof(float);
+	for (size_t i = 0; i < rows; i++) {
+		const uintptr_t at = (uintptr_t)p->a + (uintptr_t)((ptrdiff_t)(row + i) * step);
+		for (size_t b = 0; b < bytes; b += line)
+			__builtin_prefetch((const void *)(at + b), 0, 2);
+	}
+}
+
 void product_run(const product *p)
 {
 	/* Where the columns' weights fit into the second-level cache, some rows stay in the first level while
 	 * all weights pass; else each panel stays while all rows pass, so that weights leave memory once. */
 	const size_t weights = p->k_count * (p->col_end - p->col_begin);
-	const size_t step = weights <= 65536 ? TILE_ROWS : p->rows;
-	const size_t groups = div_up(p->rows, step);
+	const bool by_rows = weights <= 65536;
+	const size_t groups = by_rows ? div_up(p->rows, TILE_ROWS) : 1;
 	for (size_t g = 0, row = 0; g < groups; g++) {
 		const size_t rows = p->rows / groups + (g < p->rows % groups);
+		if (by_rows && p->prefetch)
+			prefetch_rows(p, row + rows, rows);
 		for (size_t col = p->col_begin; col < p->col_end; col = panel_next(p->n, col))
 			run_panel(p, col, row, rows);
 		row += rows;
 	}
 }
 
-cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least)
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols)
 {
 	cut c = { .rows = 1, .cols = PANEL };
 	if (m == 0 || n == 0 || repeats == 0)
@@ -59,7 +74,7 @@ cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least)
 	 * few that starting a task shows, nor so many that its rows leave the second-level cache. */
 	const double all = (double)m * (double)n * (double)(k + 1) * (double)repeats;
 	double target = all / 96;
-	target = target < 131072 ? 131072 : target > 4194304 ? 4194304 : target;
+	target = target < 393216 ? 393216 : target > 4194304 ? 4194304 : target;
 
 	/* Weights that the second-level cache holds are shared by all rows of a task. Larger ones come from
 	 * further away for every task, so that it should have many rows. */
@@ -76,8 +91,8 @@ cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least)
 	c.row_tasks = div_up(m, c.rows);
 
 	const double by_cols = target / ((double)c.rows * (double)(k + 1));
-	const size_t panels = by_cols < 4 * PANEL ? 4 : (size_t)(by_cols / PANEL);
-	c.cols = size_min(panels * PANEL, div_up(n, PANEL) * PANEL);
+	const size_t cols = size_max(least_cols, by_cols < (double)n ? (size_t)by_cols : n);
+	c.cols = size_min(cols / PANEL * PANEL, div_up(n, PANEL) * PANEL);
 	c.col_tasks = div_up(n, c.cols);
 	/* A last panel of three vectors begins a panel earlier than a multiple of PANEL would: it may not be
 	 * cut. */

@@ -8,6 +8,7 @@ typedef struct product {
 	const float *a; /* element (row 0, first k) */
 	ptrdiff_t a_row;
 	size_t rows;
+	bool prefetch;       /* a comes from far away, and what follows its rows is read next */
 	const float *packed; /* panels of packed_k rows; the first begins at column packed_col */
 	size_t packed_col, packed_k;
 	size_t n;                  /* all columns: they decide where panels begin */
@@ -41,6 +42,6 @@ typedef struct cut {
 	size_t row_tasks, col_tasks;
 } cut;
 #define product_cut ISA(product_cut)
-cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least);
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols);
 
 #endif

@@ -22,11 +22,12 @@ static plan plan_of(const gemm_params *p)
 	for (int i = 0; i < GEMM_BATCH_AXES; i++)
 		g.batch *= p->batch[i];
 	g.block = k_block(p->k);
-	/* Without packed weights every task packs the columns that it multiplies: that wants many rows to
-	 * pay. */
-	g.cut = product_cut(p->m, p->n, p->k, g.batch, p->packed ? TILE_ROWS : 16 * TILE_ROWS);
 	const bool collide = p->a_row % 1024 == 0 && p->k > 64 && p->m > 4;
 	g.copy_a = p->a_col != 1 || (collide && p->n >= 4 * PANEL);
+	/* Without packed weights every task packs the columns that it multiplies: that wants many rows to
+	 * pay. */
+	g.cut = product_cut(p->m, p->n, p->k, g.batch, p->packed ? TILE_ROWS : 16 * TILE_ROWS,
+			    g.copy_a ? 64 : 32);
 	const uint32_t flags = p->epilogue.flags;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < p->k);
 	g.sums_row = div_up(size_min(g.cut.cols + VEC, p->n), VEC) * VEC;
@@ -200,6 +201,7 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 	}
 	product prod = {
 		.rows = rows,
+		.prefetch = !g->copy_a,
 		.n = p->n,
 		.col_begin = at.col,
 		.col_end = at.col_end,

@@ -212,8 +212,8 @@ ALWAYS_INLINE vec int_to_vec(ivec a)
 
 /* ---- Tails: the first n elements, 0 <= n <= VEC; nothing beyond them is read or written. ----
  *
- * Masked loads are cheap where they exist. Masked stores are not: on AMD machines up to Zen 4 they take 20 to 100
- * cycles, so that tails are stored in pieces of falling powers of two. */
+ * Masked loads are cheap where they exist. Masked stores are not: on AMD machines up to Zen 4 they take 20 to
+ * 100 cycles, so that tails are stored in pieces of falling powers of two. */
 
 typedef struct vec_tail {
 	size_t n;
