@@ -33,16 +33,17 @@ static bool count_costs(problem *p, const uint64_t *cost, size_t n, uint64_t *to
 	return true;
 }
 
-clast_status problem_add_class(problem *p, uint32_t orders, const uint64_t *conversion, bool constant, uint32_t *class,
-                               clast_diag *d)
+clast_status problem_add_class(problem *p, uint32_t orders, const uint64_t *conversion, bool constant,
+			       uint32_t *class, clast_diag *d)
 {
 	const size_t entries = (size_t)orders * orders;
 	uint64_t total = p->cost_total;
 	if (orders == 0 || orders > PROBLEM_MAX_ORDERS || p->classes >= PROBLEM_NONE - 1)
-		return fail(d, CLAST_ERROR_LIMIT, "a class of %u orders: 1 to %u are possible", orders, PROBLEM_MAX_ORDERS);
+		return fail(d, CLAST_ERROR_LIMIT, "a class of %u orders: 1 to %u are possible", orders,
+			    PROBLEM_MAX_ORDERS);
 	if (!grow(p->m, &p->class, &p->class_capacity, p->classes + 1, sizeof *p->class) ||
 	    !grow(p->m, &p->conversion, &p->conversion_capacity, p->conversion_entries + entries,
-	          sizeof *p->conversion))
+		  sizeof *p->conversion))
 		return fail_memory(d, 0);
 	uint64_t *table = p->conversion + p->conversion_entries;
 	for (size_t i = 0; i < entries; i++)
@@ -50,8 +51,10 @@ clast_status problem_add_class(problem *p, uint32_t orders, const uint64_t *conv
 	if (!count_costs(p, table, entries, &total))
 		return fail(d, CLAST_ERROR_LIMIT, "the costs of the layout problem exceed 2^56");
 	problem_class *c = &p->class[p->classes];
-	*c = (problem_class){ .orders = orders, .constant = constant, .producer = PROBLEM_NONE,
-		              .conversion = p->conversion_entries };
+	*c = (problem_class){ .orders = orders,
+			      .constant = constant,
+			      .producer = PROBLEM_NONE,
+			      .conversion = p->conversion_entries };
 	for (int t = 0; t < TAG_COUNT; t++)
 		c->tag[t] = PROBLEM_NONE;
 	p->conversion_entries += entries;
@@ -63,43 +66,47 @@ clast_status problem_add_class(problem *p, uint32_t orders, const uint64_t *conv
 clast_status problem_set_tag(problem *p, uint32_t class, order_tag tag, uint32_t order, clast_diag *d)
 {
 	if (class >= p->classes || (unsigned)tag >= TAG_COUNT || order >= p->class[class].orders)
-		return fail(d, CLAST_ERROR_ARGUMENT, "tag %d of class %u: no order %u", (int)tag, class, order);
+		return fail(d, CLAST_ERROR_ARGUMENT, "tag %d of class %u: no order %u", (int)tag, class,
+			    order);
 	p->class[class].tag[tag] = order;
 	return CLAST_OK;
 }
 
 /* What a group must hold to before anything is added. */
 static clast_status check_group(const problem *p, uint32_t ports, const problem_port *port, uint32_t configs,
-                                const uint16_t *order, uint32_t native, clast_diag *d)
+				const uint16_t *order, uint32_t native, clast_diag *d)
 {
 	if (configs == 0 || configs > PROBLEM_MAX_CONFIGS)
-		return fail(d, CLAST_ERROR_LIMIT, "a group of %u configurations: 1 to %u are possible", configs,
-		            PROBLEM_MAX_CONFIGS);
+		return fail(d, CLAST_ERROR_LIMIT, "a group of %u configurations: 1 to %u are possible",
+			    configs, PROBLEM_MAX_CONFIGS);
 	if (native != PROBLEM_NONE && native >= configs)
 		return fail(d, CLAST_ERROR_ARGUMENT, "native configuration %u of %u", native, configs);
 	for (uint32_t i = 0; i < ports; i++) {
 		if (port[i].class >= p->classes)
 			return fail(d, CLAST_ERROR_ARGUMENT, "port %u: no class %u", i, port[i].class);
 		const problem_class *c = &p->class[port[i].class];
+		if ((size_t)configs * c->orders > PROBLEM_MAX_PAIRS)
+			return fail(d, CLAST_ERROR_LIMIT, "port %u: %u configurations with %u orders", i,
+				    configs, c->orders);
 		bool taken = c->constant || c->producer != PROBLEM_NONE;
 		for (uint32_t j = 0; j < i; j++)
 			taken = taken || (port[j].produced && port[j].class == port[i].class);
 		if (port[i].produced && taken)
-			return fail(d, CLAST_ERROR_ARGUMENT, "port %u: class %u is constant or has a producer", i,
-			            port[i].class);
+			return fail(d, CLAST_ERROR_ARGUMENT,
+				    "port %u: class %u is constant or has a producer", i, port[i].class);
 		for (uint32_t k = 0; k < configs; k++) {
 			const uint16_t q = order[(size_t)k * ports + i];
 			if (q >= c->orders && (port[i].produced || q != PROBLEM_ANY))
 				return fail(d, CLAST_ERROR_ARGUMENT, "port %u: class %u has no order %u", i,
-				            port[i].class, q);
+					    port[i].class, q);
 		}
 	}
 	return CLAST_OK;
 }
 
 clast_status problem_add_group(problem *p, uint32_t ports, const problem_port *port, uint32_t configs,
-                               const uint64_t *cost, const uint16_t *order, uint32_t native, uint32_t *group,
-                               clast_diag *d)
+			       const uint64_t *cost, const uint16_t *order, uint32_t native, uint32_t *group,
+			       clast_diag *d)
 {
 	const size_t entries = (size_t)ports * configs;
 	uint64_t total = p->cost_total;
@@ -108,17 +115,22 @@ clast_status problem_add_group(problem *p, uint32_t ports, const problem_port *p
 		return s;
 	if (!count_costs(p, cost, configs, &total) || p->groups >= PROBLEM_NONE - 1 ||
 	    p->ports + ports >= PROBLEM_NONE - 1 || p->configs + configs >= PROBLEM_NONE - 1)
-		return fail(d, CLAST_ERROR_LIMIT, "the layout problem is too large, or its costs exceed 2^56");
+		return fail(d, CLAST_ERROR_LIMIT,
+			    "the layout problem is too large, or its costs exceed 2^56");
 	if (!grow(p->m, &p->group, &p->group_capacity, p->groups + 1, sizeof *p->group) ||
 	    !grow(p->m, &p->port, &p->port_capacity, p->ports + ports, sizeof *p->port) ||
 	    !grow(p->m, &p->cost, &p->cost_capacity, p->configs + configs, sizeof *p->cost) ||
 	    !grow(p->m, &p->order, &p->order_capacity, p->order_entries + entries, sizeof *p->order))
 		return fail_memory(d, 0);
-	p->group[p->groups] = (problem_group){ .first_port = (uint32_t)p->ports, .ports = ports,
-		                               .first_config = (uint32_t)p->configs, .configs = configs,
-		                               .order = p->order_entries, .native = native };
+	p->group[p->groups] = (problem_group){ .first_port = (uint32_t)p->ports,
+					       .ports = ports,
+					       .first_config = (uint32_t)p->configs,
+					       .configs = configs,
+					       .order = p->order_entries,
+					       .native = native };
 	for (uint32_t i = 0; i < ports; i++) {
-		p->port[p->ports + i] = (problem_port){ port[i].class, (uint32_t)p->groups, port[i].produced };
+		p->port[p->ports + i] =
+			(problem_port){ port[i].class, (uint32_t)p->groups, port[i].produced };
 		if (port[i].produced)
 			p->class[port[i].class].producer = (uint32_t)(p->ports + i);
 	}
@@ -232,7 +244,8 @@ static uint16_t cheapest_produced(const problem *p, const assignment *a, uint32_
 
 /* Points the readers of a class at what the producer wrote or at conversions, adding those that are missing.
  * made[q]: the conversion that makes order q of this class, PROBLEM_NONE on entry and on return. */
-static clast_status connect_readers(assignment *a, const problem *p, uint32_t class, uint32_t *made, clast_diag *d)
+static clast_status connect_readers(assignment *a, const problem *p, uint32_t class, uint32_t *made,
+				    clast_diag *d)
 {
 	const problem_class *c = &p->class[class];
 	for (uint32_t r = 0; r < c->readers; r++) {
@@ -243,7 +256,7 @@ static clast_status connect_readers(assignment *a, const problem *p, uint32_t cl
 			continue;
 		if (made[q] == PROBLEM_NONE) {
 			if (!grow(a->m, &a->conversion, &a->conversion_capacity, a->conversions + 1,
-			          sizeof *a->conversion))
+				  sizeof *a->conversion))
 				return fail_memory(d, 0);
 			made[q] = (uint32_t)a->conversions++;
 			a->conversion[made[q]] = (conversion_step){ class, q, PROBLEM_NONE };
@@ -315,16 +328,19 @@ clast_status assignment_evaluate(assignment *a, const problem *p, clast_diag *d)
 	a->config_cost = a->conversion_cost = 0;
 	for (size_t g = 0; g < p->groups; g++) {
 		if (a->config[g] >= p->group[g].configs)
-			return fail(d, CLAST_ERROR_INTERNAL, "group %zu has no configuration %u", g, a->config[g]);
+			return fail(d, CLAST_ERROR_INTERNAL, "group %zu has no configuration %u", g,
+				    a->config[g]);
 		a->config_cost += p->cost[p->group[g].first_config + a->config[g]];
 	}
 	for (uint32_t i = 0; i < p->ports; i++)
 		if (!port_is_served(p, a, i))
-			return fail(d, CLAST_ERROR_INTERNAL, "port %u does not find the order it works in", i);
+			return fail(d, CLAST_ERROR_INTERNAL, "port %u does not find the order it works in",
+				    i);
 	for (size_t i = 0; i < a->conversions; i++) {
 		const conversion_step *c = &a->conversion[i];
 		const bool chained = c->from != PROBLEM_NONE;
-		if (c->class >= p->classes || p->class[c->class].constant || c->order >= p->class[c->class].orders ||
+		if (c->class >= p->classes || p->class[c->class].constant ||
+		    c->order >= p->class[c->class].orders ||
 		    (chained && (c->from >= i || a->conversion[c->from].class != c->class)))
 			return fail(d, CLAST_ERROR_INTERNAL, "conversion %zu is malformed", i);
 		const uint32_t source = chained ? a->conversion[c->from].order : a->produced[c->class];

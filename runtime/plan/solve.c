@@ -1,6 +1,6 @@
-/* The exact planner. The problem falls into connected parts. A part is reduced by elimination, which finishes most of
- * them; of what is left, connected blocks with two labels and submodular functions are minimum cuts, and the others
- * are searched. */
+/* The exact planner. The problem falls into connected parts. A part is reduced by elimination, which
+ * finishes most of them; of what is left, connected blocks with two labels and submodular functions are
+ * minimum cuts, and the others are searched. */
 #include <stdlib.h>
 
 #include "solve.h"
@@ -9,8 +9,8 @@
 
 #define DEFAULT_SECONDS 10
 #define DEFAULT_ENTRIES ((size_t)1 << 20)
-/* The first attempt: the largest table, and additions for each variable of the part, in which chains, residual and
- * dense blocks of up to 8 orders are done. */
+/* The first attempt: the largest table, and additions for each variable of the part, in which chains,
+ * residual and dense blocks of up to 8 orders are done. */
 #define FIRST_ENTRIES ((size_t)4096)
 #define NARROW_ENTRIES ((size_t)64)
 #define FIRST_WORK(VARS) (((uint64_t)1 << 24) + 4096 * (uint64_t)(VARS))
@@ -29,7 +29,7 @@ typedef struct solver {
 	size_t ids;
 	uint32_t next_id; /* of variables that are made on the way */
 	int64_t scale;
-	int64_t bound;    /* of the parts done, times scale */
+	int64_t bound; /* of the parts done, times scale */
 } solver;
 
 /* A connected block of what is left of a network. */
@@ -60,6 +60,7 @@ static bool cut_block(solver *s, network *n, block *b, bool *solved)
 static size_t most_entries(const solver *s, size_t cap)
 {
 	const size_t entries = s->o && s->o->table_entries ? s->o->table_entries : DEFAULT_ENTRIES;
+	cap = cap < PROOF_MAX_ENTRIES ? cap : PROOF_MAX_ENTRIES;
 	return entries < cap ? entries : cap;
 }
 
@@ -85,7 +86,10 @@ static bool search_block(solver *s, network *n, block *b, bool *solved)
 	const double now = seconds_now();
 	search_result r;
 	const search_options o = { .deadline = now + (s->deadline - now) / 2,
-		                   .entries = most_entries(s, SIZE_MAX), .scale = s->scale, .label = s->label, .scratch = s->scratch };
+				   .entries = most_entries(s, SIZE_MAX),
+				   .scale = s->scale,
+				   .label = s->label,
+				   .scratch = s->scratch };
 	*solved = network_search(n, &o, &r);
 	b->value = r.value;
 	b->bound = r.bound;
@@ -107,7 +111,9 @@ static bool settle_block(solver *s, network *n, const block *b)
 	for (uint32_t k = 0; ok && k < b->vars; k++) {
 		const uint32_t id = n->var[b->var[k]].id;
 		if (cost_is_infinite(b->value))
-			s->label[id] = s->o && s->o->seed && id < s->p->groups ? (uint16_t)s->o->seed->config[id] : 0;
+			s->label[id] = s->o && s->o->seed && id < s->p->groups
+					       ? (uint16_t)s->o->seed->config[id]
+					       : 0;
 		ok = network_note_choice(n, b->var[k], 0, NULL, &s->label[id]);
 		network_take_out(n, b->var[k]);
 	}
@@ -124,7 +130,7 @@ static bool try_block(solver *s, network *n, block *b, solve_block *attempt)
 	const size_t words = s->proof->words, trail_words = s->trail.words, names = s->trail.names;
 	const excerpt e = { .var = b->var, .vars = b->vars };
 	bool ok = proof_append(s->proof, (int64_t[]){ PROOF_BLOCK, n->var[b->var[0]].id, 0 }, 3) &&
-	          network_extract(&own, n, &e);
+		  network_extract(&own, n, &e);
 	if (ok)
 		ok = attempt(s, &own, b, &solved);
 	trail_cut(&s->trail, trail_words, names);
@@ -178,13 +184,12 @@ static bool try_blocks(solver *s, network *n, solve_block *attempt)
 	return ok;
 }
 
-/* Solves a part in which elimination with small tables gets stuck. Cuts come before the eliminations that tie more
- * than two variables together. */
+/* Solves a part in which elimination with small tables gets stuck. Cuts come before the eliminations that
+ * tie more than two variables together. */
 static bool solve_hard_part(solver *s, network *n)
 {
-	return network_drop_dominated(n) && network_reduce_pairs(n) &&
-	       try_blocks(s, n, cut_block) && try_blocks(s, n, eliminate_block) &&
-	       try_blocks(s, n, search_block);
+	return network_drop_dominated(n) && network_reduce_pairs(n) && try_blocks(s, n, cut_block) &&
+	       try_blocks(s, n, eliminate_block) && try_blocks(s, n, search_block);
 }
 
 static bool solve_part(solver *s, uint32_t part)
@@ -192,7 +197,8 @@ static bool solve_part(solver *s, uint32_t part)
 	network n;
 	const size_t words = s->proof->words, trail_words = s->trail.words, names = s->trail.names;
 	const uint32_t next_id = s->next_id;
-	bool ok = parts_network(&s->parts, part, s->scale, NARROW_ENTRIES, &n, &s->trail, s->proof, &s->next_id);
+	bool ok = parts_network(&s->parts, part, s->scale, NARROW_ENTRIES, &n, &s->trail, s->proof,
+				&s->next_id);
 	ok = ok && network_reduce(&n, (effort){ most_entries(s, FIRST_ENTRIES), FIRST_WORK(n.vars) });
 	if (ok && n.left > 0) {
 		network_release(&n);
@@ -249,7 +255,8 @@ static bool solver_init(solver *s, const problem *p, const solve_options *o, mem
 	s->ids = 2 * s->parts.ids; /* sharing makes at most one new variable for each */
 	s->label = mem_calloc(m, s->ids * sizeof *s->label);
 	s->scratch = mem_array(m, s->ids, sizeof *s->scratch);
-	return s->label && s->scratch && grow(m, &proof->word, &proof->capacity, s->parts.ids, sizeof *proof->word);
+	return s->label && s->scratch &&
+	       grow(m, &proof->word, &proof->capacity, s->parts.ids, sizeof *proof->word);
 }
 
 static void solver_release(solver *s)

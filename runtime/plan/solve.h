@@ -1,4 +1,5 @@
-/* The exact planner: an assignment of least cost, and a proof of it. See docs/planner.md for the mathematics. */
+/* The exact planner: an assignment of least cost, and a proof of it. See docs/planner.md for the
+ * mathematics. */
 #ifndef CLAST_PLAN_SOLVE_H
 #define CLAST_PLAN_SOLVE_H
 
@@ -6,8 +7,10 @@
 #include "problem.h"
 
 typedef struct solve_options {
-	double seconds;        /* of computing, for the search; 0: 10. Only a search that meets it depends on the machine. */
-	size_t table_entries;  /* largest table that elimination may make for more than two variables; 0: 2^20 */
+	/* Of computing, for the search; 0: 10. Only a search that meets it depends on the machine. */
+	double seconds;
+	/* Largest table that elimination may make for more than two variables; 0: 2^20. */
+	size_t table_entries;
 	/* A known assignment, or NULL: the result never costs more. */
 	const assignment *seed;
 } solve_options;

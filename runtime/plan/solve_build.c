@@ -25,7 +25,8 @@ static bool port_asks(const problem *p, uint32_t i)
 {
 	const problem_port *t = &p->port[i];
 	bool asks = false;
-	for (uint32_t c = 0; !asks && !t->produced && !p->class[t->class].constant && c < p->group[t->group].configs; c++)
+	for (uint32_t c = 0;
+	     !asks && !t->produced && !p->class[t->class].constant && c < p->group[t->group].configs; c++)
 		asks = problem_order(p, i, c) != PROBLEM_ANY;
 	return asks;
 }
@@ -92,9 +93,10 @@ bool parts_find(parts *s, const problem *p, mem *m)
 	s->unwritten = mem_array(m, p->classes, sizeof *s->unwritten);
 	s->member = mem_array(m, members, sizeof *s->member);
 	s->first = mem_array(m, members + 1, sizeof *s->first);
-	uint32_t *parent = mem_array(m, members, sizeof *parent), *number = mem_array(m, members, sizeof *number);
-	const bool ok = s->first_order && s->asked && s->local && s->readers && s->unread && s->unwritten && s->member && s->first && parent && number &&
-	                s->ids < PROBLEM_NONE;
+	uint32_t *parent = mem_array(m, members, sizeof *parent),
+		 *number = mem_array(m, members, sizeof *number);
+	const bool ok = s->first_order && s->asked && s->local && s->readers && s->unread && s->unwritten &&
+			s->member && s->first && parent && number && s->ids < PROBLEM_NONE;
 	if (ok) {
 		for (uint32_t i = 0; i < members; i++)
 			parent[i] = i;
@@ -134,7 +136,8 @@ static uint32_t bit_id(const parts *s, uint32_t class, uint32_t order)
 	return (uint32_t)(s->p->groups + s->p->classes + s->first_order[class] + order);
 }
 
-/* A class with so many readers may have them all in common with another one: network_share has to see them. */
+/* A class with so many readers may have them all in common with another one: network_share has to see
+ * them. */
 #define HUB_READERS 3
 
 /* Variables after which those at hand are eliminated further, while they are in the cache. */
@@ -147,7 +150,8 @@ typedef struct builder {
 	int64_t scale;
 	uint32_t *next_id;
 	uint32_t next_in_order;
-	/* Copies of hubs and the groups that read them, held until all hubs so far have got all their readers. */
+	/* Copies of hubs and the groups that read them, held until all hubs so far have got all their
+	 * readers. */
 	uint32_t *copy, *group;
 	uint32_t copies, groups, open_hubs;
 	size_t copy_capacity, group_capacity;
@@ -158,8 +162,8 @@ static bool is_hub(const builder *b, uint32_t class)
 	return b->s->readers[class] >= HUB_READERS;
 }
 
-/* A class with one reader needs no bits: eliminated at once, they leave the conversion as a function of what is written
- * and what is read. */
+/* A class with one reader needs no bits: eliminated at once, they leave the conversion as a function of
+ * what is written and what is read. */
 static bool has_bits(const parts *s, uint32_t class)
 {
 	return s->readers[class] > 1;
@@ -207,7 +211,7 @@ static bool add_class(builder *b, uint32_t class)
 		factor *f = ok ? network_factor(b->n, 2, (uint32_t[]){ x, bit }) : NULL;
 		for (uint32_t from = 0; f && from < orders; from++)
 			f->table[2 * from + 1] =
-			        from == q ? 0 : (int64_t)problem_conversion(b->p, class, from, q) * b->scale;
+				from == q ? 0 : (int64_t)problem_conversion(b->p, class, from, q) * b->scale;
 		ok = f != NULL;
 		if (ok && is_hub(b, class)) {
 			ok = grow(s->m, &b->copy, &b->copy_capacity, b->copies + (size_t)1, sizeof *b->copy);
@@ -263,7 +267,8 @@ static bool add_only_reader(builder *b, uint32_t port)
 		for (uint32_t from = 0; q != PROBLEM_ANY && from < orders; from++)
 			if (from != q)
 				row[from] = cost_add(row[from],
-				                     (int64_t)problem_conversion(b->p, t->class, from, q) * b->scale);
+						     (int64_t)problem_conversion(b->p, t->class, from, q) *
+							     b->scale);
 	}
 	for (uint32_t q = 0; ok && q < orders; q++)
 		if (b->s->asked[first + q])
@@ -362,15 +367,16 @@ static bool add_group(builder *b, uint32_t group)
 	return ok && network_drain(b->n);
 }
 
-bool parts_network(parts *s, uint32_t part, int64_t scale, size_t narrow, network *n, trail *t, certificate *proof,
-                   uint32_t *next_id)
+bool parts_network(parts *s, uint32_t part, int64_t scale, size_t narrow, network *n, trail *t,
+		   certificate *proof, uint32_t *next_id)
 {
 	const uint32_t groups = (uint32_t)s->p->groups, vars = number_variables(s, part);
 	builder b = { .s = s, .p = s->p, .n = n, .scale = scale, .next_id = next_id };
-	/* Most variables have one or two neighbours when they go: room for their records saves moving the trail. */
+	/* Most variables have one or two neighbours when they go: room for their records saves moving the
+	 * trail. */
 	const size_t words = t->words + 9 * (size_t)vars;
 	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) &&
-	          grow(t->m, &t->word, &t->capacity, words, sizeof *t->word);
+		  grow(t->m, &t->word, &t->capacity, words, sizeof *t->word);
 	for (size_t k = s->first[part]; k < s->first[part + 1]; k++)
 		if (s->member[k] >= groups)
 			s->unread[s->member[k] - groups] = PROBLEM_NONE;

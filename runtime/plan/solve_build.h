@@ -4,7 +4,8 @@
 
 #include "solve_network.h"
 
-/* The parts of a problem that share no variable: convolutions that decouple input and output cut a network into many. */
+/* The parts of a problem that share no variable: convolutions that decouple input and output cut a network
+ * into many. */
 typedef struct parts {
 	const problem *p;
 	mem *m;
@@ -16,16 +17,16 @@ typedef struct parts {
 	uint32_t *unread;    /* of each class: those still to come while its network is built */
 	bool *unwritten;     /* of each class: its producer is still to come */
 	uint32_t count;
-	uint32_t *member;    /* groups as g, classes as groups + v; those of a part ascending */
-	size_t *first;       /* [part], [count] is the end; only parts with a group are listed */
+	uint32_t *member; /* groups as g, classes as groups + v; those of a part ascending */
+	size_t *first;    /* [part], [count] is the end; only parts with a group are listed */
 } parts;
 
 bool parts_find(parts *s, const problem *p, mem *m);
 void parts_release(parts *s);
-/* The network of a part, its costs multiplied by scale, after network_share, network_project and network_reduce_pairs,
- * all done while it is built, so that the memory in use stays small and in the cache. narrow: the largest table
- * for more than two variables that elimination may make already, or 0. */
-bool parts_network(parts *s, uint32_t part, int64_t scale, size_t narrow, network *n, trail *t, certificate *proof,
-                   uint32_t *next_id);
+/* The network of a part, its costs multiplied by scale, after network_share, network_project and
+ * network_reduce_pairs, all done while it is built, so that the memory in use stays small and in the
+ * cache. narrow: the largest table for more than two variables that elimination may make already, or 0. */
+bool parts_network(parts *s, uint32_t part, int64_t scale, size_t narrow, network *n, trail *t,
+		   certificate *proof, uint32_t *next_id);
 
 #endif

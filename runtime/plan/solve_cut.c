@@ -1,20 +1,21 @@
 /* Two labels a variable and functions of pairs: a minimum cut where the functions are submodular.
  *
- * With labels 0 and 1, flipped for some variables, f(0,0) + f(1,1) <= f(0,1) + f(1,0) for every pair, the least sum is
- * a minimum cut (Hammer 1965; Picard and Ratliff 1975), and the maximum flow is the dual: it moves costs between
- * functions and variables until the minima add up to the least sum. The flow is found by pushing and relabelling
- * (Goldberg and Tarjan 1988) with distances recomputed now and then; the second phase, which would return excess to
- * the source, is not needed, since excess that cannot reach the sink is a cost that label 0 does not pay. */
+ * With labels 0 and 1, flipped for some variables, f(0,0) + f(1,1) <= f(0,1) + f(1,0) for every pair, the
+ * least sum is a minimum cut (Hammer 1965; Picard and Ratliff 1975), and the maximum flow is the dual: it
+ * moves costs between functions and variables until the minima add up to the least sum. The flow is found
+ * by pushing and relabelling (Goldberg and Tarjan 1988) with distances recomputed now and then; the second
+ * phase, which would return excess to the source, is not needed, since excess that cannot reach the sink
+ * is a cost that label 0 does not pay. */
 #include <string.h>
 
 #include "solve_search.h"
 
 typedef struct arc {
-	uint32_t from, to;    /* nodes */
-	int64_t forth, back;  /* residual capacities */
-	int64_t start;        /* forth before any flow */
+	uint32_t from, to;   /* nodes */
+	int64_t forth, back; /* residual capacities */
+	int64_t start;       /* forth before any flow */
 	factor *f;
-	int64_t lift[2];      /* moved to `from`'s labels 0 and 1 to give the function its normal form */
+	int64_t lift[2]; /* moved to `from`'s labels 0 and 1 to give the function its normal form */
 	int64_t lift_to[2];
 } arc;
 
@@ -44,7 +45,8 @@ static int preference(const factor *f)
 	return (sum > 0) - (sum < 0);
 }
 
-/* Whether every variable has two labels and every function two variables, with no label forbidden altogether. */
+/* Whether every variable has two labels and every function two variables, with no label forbidden
+ * altogether. */
 static bool is_binary(network *n)
 {
 	for (uint32_t i = 0; i < n->vars; i++) {
@@ -102,7 +104,7 @@ static void normalise(const cut *c, factor *f, arc *a)
 	*a = (arc){ .from = c->node[f->var[0]], .to = c->node[f->var[1]], .f = f };
 	const int i = c->flip[a->from], j = c->flip[a->to];
 	const int64_t t00 = f->table[2 * i + j], t01 = f->table[2 * i + !j], t10 = f->table[2 * !i + j],
-	              t11 = f->table[2 * !i + !j];
+		      t11 = f->table[2 * !i + !j];
 	a->lift[0] = a->lift[1] = t00;
 	if (!cost_is_infinite(t10)) {
 		a->lift[1] += t10 - t00;
@@ -272,8 +274,10 @@ static bool note_moves(cut *c)
 		moved[!c->flip[a->from]] = a->lift[1] - amount;
 		moved[2 + c->flip[a->to]] = a->lift_to[0];
 		moved[2 + !c->flip[a->to]] = a->lift_to[1] + amount;
-		ok = proof_append(n->proof, (int64_t[]){ 2, n->var[i].id, n->var[j].id, moved[0], moved[1], moved[2],
-		                                         moved[3] }, 7);
+		ok = proof_append(
+			n->proof,
+			(int64_t[]){ 2, n->var[i].id, n->var[j].id, moved[0], moved[1], moved[2], moved[3] },
+			7);
 		for (int b = 0; b < 2; b++) {
 			n->var[i].unary[b] += moved[b];
 			n->var[j].unary[b] += moved[2 + b];
@@ -307,16 +311,16 @@ static bool cut_init(cut *c, network *n)
 	c->current = pool_alloc(&n->memory, c->nodes * sizeof *c->current);
 	c->queue = pool_alloc(&n->memory, c->nodes * sizeof *c->queue);
 	c->queued = pool_alloc(&n->memory, c->nodes * sizeof *c->queued);
-	if (!c->flip || !c->arc || !c->first || !c->list || !c->excess || !c->sink || !c->distance || !c->current ||
-	    !c->queue || !c->queued)
+	if (!c->flip || !c->arc || !c->first || !c->list || !c->excess || !c->sink || !c->distance ||
+	    !c->current || !c->queue || !c->queued)
 		return false;
 	memset(c->first, 0, (c->nodes + (size_t)1) * sizeof *c->first);
 	memset(c->current, 0, c->nodes * sizeof *c->current);
 	return true;
 }
 
-/* The flow has left each function a least value of 0, so that the costs of the variables make the bound. Nodes that
- * cannot reach the sink lie on the source's side: label 0. */
+/* The flow has left each function a least value of 0, so that the costs of the variables make the bound.
+ * Nodes that cannot reach the sink lie on the source's side: label 0. */
 bool network_cut(network *n, uint16_t *label, int64_t *value, bool *applies)
 {
 	cut c;

@@ -1,11 +1,13 @@
-/* Dual ascent by sequential min-sum message passing: Kolmogorov, Convergent tree-reweighted message passing (2006),
- * and A new look at reweighted message passing (2015) for functions of more than two variables.
+/* Dual ascent by sequential min-sum message passing: Kolmogorov, Convergent tree-reweighted message
+ * passing (2006), and A new look at reweighted message passing (2015) for functions of more than two
+ * variables.
  *
- * Variables are visited in one direction and then in the other. A visited variable first draws all that its functions
- * can spare: the minimum of each over the other variables, label by label, so that these minima become 0. Then it gives
- * equal shares of the sum to those of its functions that go on to variables not yet visited. The bound, the sum of
- * all minima, never falls. Amounts are integers; what does not divide stays with the variable. The fixed points are
- * not always the best of the relaxation; branch and bound makes up for that. */
+ * Variables are visited in one direction and then in the other. A visited variable first draws all that
+ * its functions can spare: the minimum of each over the other variables, label by label, so that these
+ * minima become 0. Then it gives equal shares of the sum to those of its functions that go on to variables
+ * not yet visited. The bound, the sum of all minima, never falls. Amounts are integers; what does not
+ * divide stays with the variable. The fixed points are not always the best of the relaxation; branch and
+ * bound makes up for that. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +15,9 @@
 
 /* A function as seen from one of its variables. */
 typedef struct incidence {
-	uint32_t factor; /* among dual.factor */
-	uint32_t place;  /* of the variable in the function */
-	size_t inner;    /* entries of the function for each label of the variables up to it */
+	uint32_t factor;        /* among dual.factor */
+	uint32_t place;         /* of the variable in the function */
+	size_t inner;           /* entries of the function for each label of the variables up to it */
 	bool is_first, is_last; /* of the function's variables in the order of visits */
 } incidence;
 
@@ -23,14 +25,14 @@ struct dual {
 	pool memory; /* holds this struct too */
 	network *n;
 	uint32_t vars, factors;
-	uint32_t *var;           /* in the order of visits */
-	uint32_t *rank;          /* of each variable of the network */
+	uint32_t *var;  /* in the order of visits */
+	uint32_t *rank; /* of each variable of the network */
 	factor **factor;
-	size_t *message_first;   /* of each function */
-	int64_t *message;        /* moved away from the function, for each of its variables and labels */
+	size_t *message_first; /* of each function */
+	int64_t *message;      /* moved away from the function, for each of its variables and labels */
 	size_t *residual_first;
-	int64_t *residual;       /* the function less what was moved away from it */
-	uint32_t *first;         /* of each variable of the network: its incidences */
+	int64_t *residual; /* the function less what was moved away from it */
+	uint32_t *first;   /* of each variable of the network: its incidences */
 	incidence *incidence;
 	size_t *belief_first;    /* of each variable of the network */
 	int64_t *belief;         /* unary costs and all that was moved to them */
@@ -147,8 +149,8 @@ static dual *allocate(network *n)
 	if (d->message)
 		memset(d->message, 0, messages * sizeof *d->message);
 	const bool ok = d->var && d->rank && d->factor && d->message_first && d->message &&
-	                d->residual_first && d->residual && d->first && d->incidence &&
-	                d->belief_first && d->belief && d->drawn && d->fixed && d->other;
+			d->residual_first && d->residual && d->first && d->incidence && d->belief_first &&
+			d->belief && d->drawn && d->fixed && d->other;
 	d->memory = memory;
 	if (!ok)
 		dual_free(d);
@@ -283,8 +285,8 @@ int64_t dual_bound(const dual *d)
 	return d->bound;
 }
 
-/* least[a] = min of the function where the variable has label a and those fixed before have theirs, less what was
- * moved to the others, who will pay it. */
+/* least[a] = min of the function where the variable has label a and those fixed before have theirs, less
+ * what was moved to the others, who will pay it. */
 static void look_ahead(const dual *d, const incidence *c, int64_t *least)
 {
 	const factor *t = d->factor[c->factor];
@@ -352,7 +354,8 @@ static int64_t local_cost(const dual *d, uint32_t i, uint16_t a)
 		const factor *t = d->factor[d->incidence[d->first[i] + c].factor];
 		size_t entry = 0;
 		for (uint32_t k = 0; k < t->arity; k++)
-			entry = entry * d->n->var[t->var[k]].labels + (t->var[k] == i ? a : d->fixed[t->var[k]]);
+			entry = entry * d->n->var[t->var[k]].labels +
+				(t->var[k] == i ? a : d->fixed[t->var[k]]);
 		sum = cost_add(sum, t->table[entry]);
 	}
 	return sum;
@@ -378,7 +381,8 @@ static void polish(dual *d)
 	}
 }
 
-/* Variables in the order of visits, or by number: choices of groups first, and what follows from them after. */
+/* Variables in the order of visits, or by number: choices of groups first, and what follows from them
+ * after. */
 static int64_t decode_in_order(dual *d, bool by_number, uint16_t *position)
 {
 	const network *n = d->n;

@@ -14,7 +14,9 @@ bool proof_append(certificate *c, const int64_t *word, size_t words)
 
 bool network_init(network *n, uint32_t vars, uint32_t capacity, mem *m, trail *t, certificate *proof)
 {
-	*n = (network){ .m = m, .trail = t, .proof = proof, .vars = vars, .capacity = capacity, .left = vars };
+	*n = (network){
+		.m = m, .trail = t, .proof = proof, .vars = vars, .capacity = capacity, .left = vars
+	};
 	pool_init(&n->memory, m);
 	n->var = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->var);
 	n->order = pool_alloc(&n->memory, (size_t)capacity * sizeof *n->order);
@@ -213,8 +215,8 @@ static uint32_t find_label(const label_names *names, uint16_t label)
 	return k;
 }
 
-/* A record: the variable; for each neighbour its id, its names and its labels then; the best labels, two a word;
- * the length of the record. */
+/* A record: the variable; for each neighbour its id, its names and its labels then; the best labels, two a
+ * word; the length of the record. */
 void trail_replay(const trail *t, size_t words, uint16_t *label)
 {
 	for (size_t end = t->words; end > words;) {

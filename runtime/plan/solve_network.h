@@ -1,16 +1,18 @@
-/* A network of cost functions over discrete variables, with the exact reductions the solver makes on it. See
- * certificate.h for the network of a layout problem and for the steps of a proof, which these functions note.
+/* A network of cost functions over discrete variables, with the exact reductions the solver makes on it.
+ * See certificate.h for the network of a layout problem and for the steps of a proof, which these
+ * functions note.
  *
- * A network holds a connected part of a problem, or what is left of one. Variables have dense numbers here and carry
- * the id they have in the certificate. Functions that return bool return false when memory is out, and then the network
- * is of no use but to be released. */
+ * A network holds a connected part of a problem, or what is left of one. Variables have dense numbers here
+ * and carry the id they have in the certificate. Functions that return bool return false when memory is
+ * out, and then the network is of no use but to be released. */
 #ifndef CLAST_PLAN_SOLVE_NETWORK_H
 #define CLAST_PLAN_SOLVE_NETWORK_H
 
 #include "certificate.h"
 #include "solve_pool.h"
 
-/* Sums of costs at or above half of this count as infinite. Finite ones stay below 2^58 by PROOF_COST_LIMIT. */
+/* Sums of costs at or above half of this count as infinite. Finite ones stay below 2^58 by
+ * PROOF_COST_LIMIT. */
 #define COST_INFINITE ((int64_t)1 << 60)
 
 static inline int64_t cost_add(int64_t a, int64_t b)
@@ -55,7 +57,8 @@ typedef struct label_names {
 	uint16_t *label; /* ascending; NULL: 0 .. labels-1 */
 } label_names;
 
-/* What undoes eliminations: for each variable the best label for each combination of its neighbours' labels. */
+/* What undoes eliminations: for each variable the best label for each combination of its neighbours'
+ * labels. */
 typedef struct trail {
 	mem *m;
 	uint32_t *word;
@@ -88,7 +91,8 @@ bool network_init(network *n, uint32_t vars, uint32_t capacity, mem *m, trail *t
 void network_release(network *n);
 /* Gives variable i its id and labels; unary costs start at 0. The caller gives it its place in n->order. */
 bool network_variable(network *n, uint32_t i, uint32_t id, uint32_t labels);
-/* The function of these variables (ascending), made with a zero table if there is none. NULL: out of memory. */
+/* The function of these variables (ascending), made with a zero table if there is none. NULL: out of
+ * memory. */
 factor *network_factor(network *n, uint32_t arity, const uint32_t *var);
 /* Takes a function out. */
 void network_kill(network *n, factor *f);
@@ -103,7 +107,8 @@ typedef struct excerpt {
 	uint32_t vars;
 } excerpt;
 
-/* Copies the variables of an excerpt, which no function ties to others, and their functions. constant becomes 0. */
+/* Copies the variables of an excerpt, which no function ties to others, and their functions. constant
+ * becomes 0. */
 bool network_extract(network *to, const network *from, const excerpt *e);
 /* Copy of all that is left. */
 bool network_copy(network *to, const network *from);
@@ -119,27 +124,30 @@ static inline uint16_t network_label(const network *n, uint32_t i, uint32_t posi
 
 /* Whether f of a variable and a copy only forbids the copy to be missing for some labels of the variable. */
 bool network_is_demand(const network *n, const factor *f);
-/* Where some copies (variables of two labels from id first_bit on) have all the readers of another one and more, a new
- * variable takes the place of these readers in both (step SHARE). Then nested fan-outs, as in DenseNet's blocks, are
- * narrow. Looks at the copies given. Functions of a copy and an id below `groups` are readers. New variables take ids
- * from *next_id on; the network must have capacity for one for each copy, and for network_project one for each group. */
+/* Where some copies (variables of two labels from id first_bit on) have all the readers of another one and
+ * more, a new variable takes the place of these readers in both (step SHARE). Then nested fan-outs, as in
+ * DenseNet's blocks, are narrow. Looks at the copies given. Functions of a copy and an id below `groups`
+ * are readers. New variables take ids from *next_id on; the network must have capacity for one for each
+ * copy, and for network_project one for each group. */
 bool network_share(network *n, uint32_t groups, uint32_t first_bit, uint32_t count, const uint32_t *copies,
-                   uint32_t *next_id);
-/* Where the configurations of group variable y ask for far fewer sets of copies than there are configurations (a
- * product that reads in one order and writes in another), a new variable says which set (step PROJECT). */
+		   uint32_t *next_id);
+/* Where the configurations of group variable y ask for far fewer sets of copies than there are
+ * configurations (a product that reads in one order and writes in another), a new variable says which set
+ * (step PROJECT). */
 bool network_project(network *n, uint32_t y, uint32_t first_bit, uint32_t *next_id);
 
 /* ---- Elimination ---- */
 
-/* Entries of the table that eliminating variable i would make; SIZE_MAX: more than limit, or too many variables. */
+/* Entries of the table that eliminating variable i would make; SIZE_MAX: more than limit, or too many
+ * variables. */
 size_t network_bucket(network *n, uint32_t i, size_t limit);
 bool network_eliminate(network *n, uint32_t i);
 /* Notes in the proof that the variable of an id is eliminated, which the network never had. */
 bool network_note_elimination(network *n, uint32_t id);
 /* Lets a held variable go. */
 void network_let_go(network *n, uint32_t i);
-/* Eliminates variables with one label or at most two neighbours, starting with those let go and the neighbours of
- * those eliminated. */
+/* Eliminates variables with one label or at most two neighbours, starting with those let go and the
+ * neighbours of those eliminated. */
 bool network_drain(network *n);
 /* The same, starting with all. */
 bool network_reduce_pairs(network *n);
@@ -159,13 +167,14 @@ bool network_foresee(const network *n, effort e, bool *finishes);
 
 /* ---- Fewer labels ---- */
 
-/* Removes the labels marked in gone[0 .. labels) of variable i (never all of them) from all tables. The caller says
- * why in the proof. */
+/* Removes the labels marked in gone[0 .. labels) of variable i (never all of them) from all tables. The
+ * caller says why in the proof. */
 bool network_remove_labels(network *n, uint32_t i, const bool *gone);
-/* Removes the labels marked, with a PRUNE step for which the bound must be a reason. *possible: one is left; if not,
- * nothing is removed and this case of the proof is closed. */
+/* Removes the labels marked, with a PRUNE step for which the bound must be a reason. *possible: one is
+ * left; if not, nothing is removed and this case of the proof is closed. */
 bool network_prune(network *n, uint32_t i, const bool *gone, bool *possible);
-/* Prunes labels that some function forbids altogether, until there is none. *possible: every variable has a label. */
+/* Prunes labels that some function forbids altogether, until there is none. *possible: every variable has
+ * a label. */
 bool network_prune_impossible(network *n, bool *possible);
 /* Removes dominated labels everywhere until none is left. */
 bool network_drop_dominated(network *n);
@@ -178,7 +187,8 @@ bool proof_append(certificate *c, const int64_t *word, size_t words);
 bool trail_init(trail *t, mem *m);
 void trail_release(trail *t);
 /* Notes that variable i goes with the labels best[..] for each combination of the neighbours' labels. */
-bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour, const uint16_t *best);
+bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
+			 const uint16_t *best);
 /* Forgets what came after a state of the trail. */
 void trail_cut(trail *t, size_t words, size_t names);
 /* Sets the labels of the variables eliminated since `words`, last first, from those of the variables left. */

@@ -1,4 +1,5 @@
-/* Size classes of 16 bytes over a region; larger blocks come from the allocator and are chained for release. */
+/* Size classes of 16 bytes over a region; larger blocks come from the allocator and are chained for
+ * release. */
 #include "solve_pool.h"
 
 typedef struct pool_large {

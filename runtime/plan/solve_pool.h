@@ -8,7 +8,8 @@
 
 typedef struct pool {
 	bump small;
-	void *free[POOL_CLASSES + 1]; /* released blocks of 16 * index bytes, chained through their first word */
+	void *free[POOL_CLASSES +
+		   1]; /* released blocks of 16 * index bytes, chained through their first word */
 	struct pool_large *large;
 } pool;
 

@@ -1,6 +1,7 @@
-/* Splitting what a group reads from what it writes. A product that may read in k orders and write in k orders has k * k
- * configurations. Tied to the copies that it may read it would make wide tables; a variable for "what it reads" of k
- * labels takes over these ties, and the group itself is then eliminated at once. */
+/* Splitting what a group reads from what it writes. A product that may read in k orders and write in k
+ * orders has k * k configurations. Tied to the copies that it may read it would make wide tables; a
+ * variable for "what it reads" of k labels takes over these ties, and the group itself is then eliminated
+ * at once. */
 #include <string.h>
 
 #include "solve_network.h"
@@ -13,7 +14,7 @@ typedef struct projection {
 	uint32_t first_bit;
 	factor **reading; /* of the group in hand */
 	uint32_t readings;
-	uint64_t *hash;   /* of the set of copies that each configuration asks for */
+	uint64_t *hash;          /* of the set of copies that each configuration asks for */
 	uint32_t *set, *example; /* of each configuration; configuration of each set */
 	uint32_t sets;
 } projection;
@@ -41,17 +42,19 @@ static bool number_sets(projection *s, uint32_t configs)
 	memset(s->hash, 0, configs * sizeof *s->hash);
 	for (uint32_t k = 0; k < s->readings; k++)
 		for (uint32_t c = 0; c < configs; c++)
-			s->hash[c] = (s->hash[c] + 1 + (s->reading[k]->table[2 * c] != 0)) * 0x9e3779b97f4a7c15;
+			s->hash[c] =
+				(s->hash[c] + 1 + (s->reading[k]->table[2 * c] != 0)) * 0x9e3779b97f4a7c15;
 	s->sets = 0;
 	for (uint32_t c = 0; c < configs; c++) {
 		uint32_t k = 0;
-		while (k < s->sets && (s->hash[s->example[k]] != s->hash[c] || !same_set(s, s->example[k], c)))
+		while (k < s->sets &&
+		       (s->hash[s->example[k]] != s->hash[c] || !same_set(s, s->example[k], c)))
 			k++;
 		s->set[c] = k;
 		if (k < s->sets)
 			continue;
 		s->example[s->sets++] = c;
-		if (2 * s->sets > configs)
+		if (2 * s->sets > configs || (size_t)s->sets * configs > PROBLEM_MAX_PAIRS)
 			return false;
 	}
 	return true;

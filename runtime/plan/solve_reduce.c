@@ -54,8 +54,10 @@ bool network_note_elimination(network *n, uint32_t id)
 	return true;
 }
 
-/* Opens the record of variable i in the trail, with room for the best label of each entry; NULL: out of memory. */
-static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour, size_t entries)
+/* Opens the record of variable i in the trail, with room for the best label of each entry; NULL: out of
+ * memory. */
+static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
+			     size_t entries)
 {
 	trail *t = n->trail;
 	const size_t words = 2 + 3 * (size_t)neighbours + (entries + 1) / 2 + 1;
@@ -75,7 +77,8 @@ static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const 
 	return (uint16_t *)record;
 }
 
-bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour, const uint16_t *best)
+bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
+			 const uint16_t *best)
 {
 	size_t entries = 1;
 	for (uint32_t k = 0; k < neighbours; k++)
@@ -207,7 +210,7 @@ static bool eliminate_series(network *n, uint32_t i, const factor *f, const fact
 			uint32_t least_at = 0;
 			for (uint32_t a = 0; a < v->labels; a++) {
 				const int64_t sum = v->unary[a] + p.table[a * p.own + b * p.other] +
-				                    q.table[a * q.own + c * q.other];
+						    q.table[a * q.own + c * q.other];
 				least_at = sum < least ? a : least_at;
 				least = sum < least ? sum : least;
 			}
@@ -253,7 +256,8 @@ size_t network_bucket(network *n, uint32_t i, size_t limit)
 	return entries <= limit ? entries : SIZE_MAX;
 }
 
-/* One function in a sum over a scope: the strides of its table for the scope's variables and for the one eliminated. */
+/* One function in a sum over a scope: the strides of its table for the scope's variables and for the one
+ * eliminated. */
 typedef struct addend {
 	const int64_t *table;
 	size_t at, own;
@@ -261,7 +265,7 @@ typedef struct addend {
 } addend;
 
 static void set_strides(const network *n, const factor *f, uint32_t i, uint32_t arity, const uint32_t *scope,
-                        addend *s)
+			addend *s)
 {
 	size_t stride = 1;
 	*s = (addend){ .table = f->table };
@@ -277,8 +281,8 @@ static void set_strides(const network *n, const factor *f, uint32_t i, uint32_t 
 }
 
 /* table[entry] += min over a of the sum, for all entries over the scope; best[entry] is where. */
-static void minimise_sum(const network *n, uint32_t i, uint32_t arity, const uint32_t *scope, uint32_t addends,
-                         addend *s, int64_t *table, uint16_t *best)
+static void minimise_sum(const network *n, uint32_t i, uint32_t arity, const uint32_t *scope,
+			 uint32_t addends, addend *s, int64_t *table, uint16_t *best)
 {
 	const variable *v = &n->var[i];
 	uint32_t digit[PROOF_MAX_ARITY] = { 0 };
@@ -384,8 +388,9 @@ static bool is_simple(network *n, uint32_t i)
 	if (v->live > 3) /* functions of distinct sets: {i, j}, {i, k}, {i, j, k} */
 		return false;
 	const uint32_t count = list_neighbours(n, i, 2, neighbour);
-	return count < 2 || (count == 2 && (size_t)n->var[neighbour[0]].labels * n->var[neighbour[1]].labels <=
-	                                           PAIR_ENTRIES);
+	return count < 2 ||
+	       (count == 2 &&
+		(size_t)n->var[neighbour[0]].labels * n->var[neighbour[1]].labels <= PAIR_ENTRIES);
 }
 
 bool network_drain(network *n)
@@ -413,7 +418,8 @@ void network_let_go(network *n, uint32_t i)
 	push_variable(n, i);
 }
 
-/* Looks at variable i, whose table may have `entries`, and eliminates it if it is no larger and there is work left. */
+/* Looks at variable i, whose table may have `entries`, and eliminates it if it is no larger and there is
+ * work left. */
 static bool try_elimination(network *n, uint32_t i, size_t entries, effort *e)
 {
 	variable *v = &n->var[i];
@@ -434,8 +440,8 @@ static bool try_elimination(network *n, uint32_t i, size_t entries, effort *e)
 	return network_eliminate(n, i);
 }
 
-/* Rounds with doubled table sizes come close to taking the smallest table each time, but work from one end of the
- * graph to the other, which the cache likes. */
+/* Rounds with doubled table sizes come close to taking the smallest table each time, but work from one end
+ * of the graph to the other, which the cache likes. */
 bool network_reduce_range(network *n, uint32_t from, uint32_t to, effort *e)
 {
 	for (size_t entries = 4; n->left > 0 && entries / 2 < e->entries; entries *= 2) {
@@ -443,7 +449,8 @@ bool network_reduce_range(network *n, uint32_t from, uint32_t to, effort *e)
 			push_variable(n, n->order[k]);
 		while (n->waiting > 0) {
 			const uint32_t i = pop_variable(n);
-			if (!n->var[i].gone && !try_elimination(n, i, entries < e->entries ? entries : e->entries, e))
+			if (!n->var[i].gone &&
+			    !try_elimination(n, i, entries < e->entries ? entries : e->entries, e))
 				return false;
 		}
 	}
@@ -624,19 +631,24 @@ static void add_differences(const network *n, const factor *f, uint32_t i, int64
 		for (uint32_t b = 0; b < labels; b++) {
 			int64_t least = COST_INFINITE;
 			int64_t *sum = &less[a * labels + b];
-			for (size_t o = 0; a != b && *sum > -COST_INFINITE && o < f->entries; o += labels * inner)
+			for (size_t o = 0; a != b && *sum > -COST_INFINITE && o < f->entries;
+			     o += labels * inner)
 				for (size_t r = 0; r < inner; r++) {
-					const int64_t x = f->table[o + a * inner + r], y = f->table[o + b * inner + r];
+					const int64_t x = f->table[o + a * inner + r],
+						      y = f->table[o + b * inner + r];
 					if (cost_is_infinite(x))
 						continue;
-					const int64_t difference = cost_is_infinite(y) ? -COST_INFINITE : x - y;
+					const int64_t difference =
+						cost_is_infinite(y) ? -COST_INFINITE : x - y;
 					least = difference < least ? difference : least;
 				}
-			*sum = least <= -COST_INFINITE || *sum <= -COST_INFINITE ? -COST_INFINITE : cost_add(*sum, least);
+			*sum = least <= -COST_INFINITE || *sum <= -COST_INFINITE ? -COST_INFINITE
+										 : cost_add(*sum, least);
 		}
 }
 
-/* Marks the labels of variable i that another one dominates and notes them; their number, or UINT32_MAX on failure. */
+/* Marks the labels of variable i that another one dominates and notes them; their number, or UINT32_MAX on
+ * failure. */
 static uint32_t mark_dominated(network *n, uint32_t i, int64_t *less, bool *gone)
 {
 	const variable *v = &n->var[i];
@@ -644,9 +656,9 @@ static uint32_t mark_dominated(network *n, uint32_t i, int64_t *less, bool *gone
 	uint32_t dropped = 0;
 	for (uint32_t a = 0; a < v->labels; a++)
 		for (uint32_t b = 0; b < v->labels; b++)
-			less[a * v->labels + b] = cost_is_infinite(v->unary[a])  ? COST_INFINITE
-			                          : cost_is_infinite(v->unary[b]) ? -COST_INFINITE
-			                                                          : v->unary[a] - v->unary[b];
+			less[a * v->labels + b] = cost_is_infinite(v->unary[a])   ? COST_INFINITE
+						  : cost_is_infinite(v->unary[b]) ? -COST_INFINITE
+										  : v->unary[a] - v->unary[b];
 	for (uint32_t at = 0; (f = network_next(n, i, &at)); at++)
 		add_differences(n, f, i, less);
 	memset(gone, 0, v->labels * sizeof *gone);
@@ -658,14 +670,17 @@ static uint32_t mark_dominated(network *n, uint32_t i, int64_t *less, bool *gone
 			gone[a] = true;
 			if (dropped++ == 0 && !proof_append(n->proof, (int64_t[]){ PROOF_DROP, 0 }, 2))
 				return UINT32_MAX;
-			if (!proof_append(n->proof, (int64_t[]){ v->id, network_label(n, i, a), network_label(n, i, b) }, 3))
+			if (!proof_append(
+				    n->proof,
+				    (int64_t[]){ v->id, network_label(n, i, a), network_label(n, i, b) }, 3))
 				return UINT32_MAX;
 			n->proof->word[header + 1]++;
 		}
 	return dropped;
 }
 
-/* Looking for dominated labels costs labels times the tables around the variable; larger ones are left alone. */
+/* Looking for dominated labels costs labels times the tables around the variable; larger ones are left
+ * alone. */
 #define DOMINANCE_WORK ((size_t)1 << 24)
 
 static size_t dominance_work(network *n, uint32_t i)

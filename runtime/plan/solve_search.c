@@ -1,25 +1,26 @@
-/* Branch and bound over networks of cost functions. A node of the tree tightens what it has as long as that helps:
- * impossible and dominated labels go, narrow variables are eliminated, dual ascent raises the bound, and labels that
- * cannot beat the best known plan go too. Then elimination with large tables is tried, and only then it branches. */
+/* Branch and bound over networks of cost functions. A node of the tree tightens what it has as long as
+ * that helps: impossible and dominated labels go, narrow variables are eliminated, dual ascent raises the
+ * bound, and labels that cannot beat the best known plan go too. Then elimination with large tables is
+ * tried, and only then it branches. */
 #include <string.h>
 #include <time.h>
 
 #include "solve_search.h"
 
-#define CHEAP_ENTRIES 64          /* tables that dual ascent may have to pass over many times */
+#define CHEAP_ENTRIES 64 /* tables that dual ascent may have to pass over many times */
 #define CHEAP_WORK ((uint64_t)1 << 28)
 #define WIDE_WORK ((uint64_t)1 << 27) /* additions, at the root; less below */
 #define ROOT_ROUNDS 400
 #define NODE_ROUNDS 40
-#define MAX_DEPTH 1000            /* the checker nests 2000 deep */
+#define MAX_DEPTH 200 /* the checker nests 250 deep */
 
 typedef struct searcher {
 	const search_options *o;
 	trail *trail;
 	size_t trail_start;
-	uint32_t *id, ids;    /* of the variables asked for */
-	int64_t best;         /* value of the best labels */
-	int64_t open;         /* least bound of the cases left open */
+	uint32_t *id, ids; /* of the variables asked for */
+	int64_t best;      /* value of the best labels */
+	int64_t open;      /* least bound of the cases left open */
 	uint64_t nodes;
 } searcher;
 
@@ -114,9 +115,10 @@ typedef struct mark {
 	uint32_t var, label;
 } mark;
 
-/* Notes a PRUNE step for marks[0 .. count) and removes the labels; *possible: no variable lost its last one. If one
- * did, its marks are at the end, and only they are noted. */
-static bool prune_marks(network *n, const mark *marks, size_t count, bool last_closes, bool *gone, bool *possible)
+/* Notes a PRUNE step for marks[0 .. count) and removes the labels; *possible: no variable lost its last
+ * one. If one did, its marks are at the end, and only they are noted. */
+static bool prune_marks(network *n, const mark *marks, size_t count, bool last_closes, bool *gone,
+			bool *possible)
 {
 	size_t first = 0;
 	*possible = !last_closes;
@@ -127,8 +129,10 @@ static bool prune_marks(network *n, const mark *marks, size_t count, bool last_c
 	}
 	bool ok = proof_append(n->proof, (int64_t[]){ PROOF_PRUNE, (int64_t)(count - first) }, 2);
 	for (size_t k = first; ok && k < count; k++)
-		ok = proof_append(n->proof, (int64_t[]){ n->var[marks[k].var].id,
-		                                         network_label(n, marks[k].var, marks[k].label) }, 2);
+		ok = proof_append(n->proof,
+				  (int64_t[]){ n->var[marks[k].var].id,
+					       network_label(n, marks[k].var, marks[k].label) },
+				  2);
 	for (size_t k = first, next; ok && !last_closes && k < count; k = next) {
 		const uint32_t i = marks[k].var;
 		memset(gone, 0, n->var[i].labels * sizeof *gone);
@@ -248,7 +252,8 @@ static void choose_branch(const network *n, int64_t missing, uint32_t *var, uint
 			if (a != least && v->unary[a] - v->unary[least] < gap)
 				gap = v->unary[a] - v->unary[least];
 		/* Undecided variables that tie much together, before those whose choice is clear. */
-		const double score = (double)v->live / v->labels / (1 + (double)gap / (double)(missing > 0 ? missing : 1));
+		const double score =
+			(double)v->live / v->labels / (1 + (double)gap / (double)(missing > 0 ? missing : 1));
 		if (score > best_score) {
 			best_score = score;
 			*var = i;
@@ -280,7 +285,8 @@ static bool branch(searcher *s, network *n, int64_t bound, uint32_t depth)
 	network with;
 	choose_branch(n, s->best == COST_INFINITE ? 1 : target_of(s) - bound, &i, &label);
 	const size_t trail_words = s->trail->words;
-	bool ok = proof_append(n->proof, (int64_t[]){ PROOF_BRANCH, n->var[i].id, network_label(n, i, label) }, 3);
+	bool ok = proof_append(n->proof,
+			       (int64_t[]){ PROOF_BRANCH, n->var[i].id, network_label(n, i, label) }, 3);
 	const size_t names = s->trail->names;
 	with.m = NULL;
 	ok = ok && network_copy(&with, n);
@@ -306,8 +312,7 @@ static bool tighten(searcher *s, network *n, uint32_t depth, int64_t *bound, boo
 			return false;
 		if (!possible)
 			return close_case(s, n, COST_INFINITE);
-		if (!network_reduce_pairs(n) || !network_drop_dominated(n) ||
-		    !network_reduce(n, cheap))
+		if (!network_reduce_pairs(n) || !network_drop_dominated(n) || !network_reduce(n, cheap))
 			return false;
 		if (n->left == 0) {
 			accept(s, n, NULL, n->constant);
@@ -349,7 +354,10 @@ static bool explore(searcher *s, network *n, uint32_t depth)
 
 bool network_search(network *n, const search_options *options, search_result *r)
 {
-	searcher s = { .o = options, .trail = n->trail, .trail_start = n->trail->words, .best = COST_INFINITE,
+	searcher s = { .o = options,
+		       .trail = n->trail,
+		       .trail_start = n->trail->words,
+		       .best = COST_INFINITE,
 		       .open = COST_INFINITE };
 	const size_t names = n->trail->names, vars = n->vars;
 	s.id = mem_array(n->m, vars, sizeof *s.id);

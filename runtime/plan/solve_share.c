@@ -1,6 +1,7 @@
-/* Narrowing nested fan-outs. In a dense block value i is read by the concats i, i+1, .., n, so that the copies of n
- * values are tied to up to n readers each and nothing can be eliminated cheaply. But the readers of value i+1 are
- * among those of value i: with a variable "some reader of value i+1 wants this order" the ties become a chain. */
+/* Narrowing nested fan-outs. In a dense block value i is read by the concats i, i+1, .., n, so that the
+ * copies of n values are tied to up to n readers each and nothing can be eliminated cheaply. But the
+ * readers of value i+1 are among those of value i: with a variable "some reader of value i+1 wants this
+ * order" the ties become a chain. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,7 +165,8 @@ static bool note_sharing(const sharing *s, const copy *c, uint32_t larger)
 	certificate *proof = n->proof;
 	bool ok = proof_append(proof, (int64_t[]){ PROOF_SHARE, c->wishes, 2 }, 3);
 	for (uint32_t k = 0; ok && k < c->wishes; k++)
-		ok = proof_append(proof, &(int64_t){ n->var[s->wish[s->wish_of[c->first_wish + k]].reader].id }, 1);
+		ok = proof_append(proof,
+				  &(int64_t){ n->var[s->wish[s->wish_of[c->first_wish + k]].reader].id }, 1);
 	return ok && proof_append(proof, (int64_t[]){ n->var[c->var].id, n->var[larger].id }, 2);
 }
 
@@ -215,7 +217,7 @@ static bool share(sharing *s, copy *c, copy *of)
 }
 
 bool network_share(network *n, uint32_t groups, uint32_t first_bit, uint32_t count, const uint32_t *copies,
-                   uint32_t *next_id)
+		   uint32_t *next_id)
 {
 	sharing s = { .n = n, .groups = groups, .first_bit = first_bit, .next_id = next_id };
 	uint32_t candidates = 0;

@@ -22,7 +22,8 @@ const strategy *strategy_find(const char *name, strategy_options *options)
 			return s;
 		char *end;
 		const uint64_t seed = strtoull(name + length + 1, &end, 10);
-		if (s->choose != strategy_random || name[length + 1] < '0' || name[length + 1] > '9' || *end != '\0')
+		if (s->choose != strategy_random || name[length + 1] < '0' || name[length + 1] > '9' ||
+		    *end != '\0')
 			return NULL;
 		if (options)
 			options->seed = seed;
@@ -31,7 +32,8 @@ const strategy *strategy_find(const char *name, strategy_options *options)
 	return NULL;
 }
 
-uint32_t best_config(const problem *p, const assignment *a, uint32_t group, config_score *score, void *context)
+uint32_t best_config(const problem *p, const assignment *a, uint32_t group, config_score *score,
+		     void *context)
 {
 	const problem_group *g = &p->group[group];
 	uint32_t best = 0;

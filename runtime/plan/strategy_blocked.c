@@ -2,7 +2,8 @@
 #include "strategy.h"
 
 /* Blocks first; among configurations with equally many ports in blocks the one with more in `first`. */
-static int64_t score_blocked(const problem *p, const assignment *a, uint32_t group, uint32_t config, void *context)
+static int64_t score_blocked(const problem *p, const assignment *a, uint32_t group, uint32_t config,
+			     void *context)
 {
 	(void)context;
 	order_tag blocked = TAG_BLOCKED, first = TAG_FIRST;

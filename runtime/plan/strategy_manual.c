@@ -1,7 +1,8 @@
 /* Orders given by the caller for each class; an operator follows as many of these wishes as it can. */
 #include "strategy.h"
 
-static int64_t score_wishes(const problem *p, const assignment *a, uint32_t group, uint32_t config, void *context)
+static int64_t score_wishes(const problem *p, const assignment *a, uint32_t group, uint32_t config,
+			    void *context)
 {
 	(void)a;
 	const uint16_t *wish = context;
@@ -9,7 +10,7 @@ static int64_t score_wishes(const problem *p, const assignment *a, uint32_t grou
 	int64_t score = 0;
 	for (uint32_t i = g->first_port; i < g->first_port + g->ports; i++)
 		score += wish[p->port[i].class] != PROBLEM_ANY &&
-		         wish[p->port[i].class] == problem_order(p, i, config);
+			 wish[p->port[i].class] == problem_order(p, i, config);
 	return score;
 }
 

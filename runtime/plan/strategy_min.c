@@ -3,14 +3,15 @@
 #include "strategy.h"
 
 /* Tries the other strategies; the cheapest assignment ends up in *best. */
-static clast_status best_of_others(const problem *p, const strategy_options *options, assignment *best, clast_diag *d)
+static clast_status best_of_others(const problem *p, const strategy_options *options, assignment *best,
+				   clast_diag *d)
 {
 	clast_status s = CLAST_OK;
 	bool any = false;
 	for (size_t i = 0; s == CLAST_OK && i < strategy_count; i++) {
 		assignment a;
-		if (strategies[i].choose == strategy_min || (strategies[i].choose == strategy_manual &&
-		                                             !(options && options->manual)))
+		if (strategies[i].choose == strategy_min ||
+		    (strategies[i].choose == strategy_manual && !(options && options->manual)))
 			continue;
 		s = assignment_init(&a, p, best->m, d);
 		if (s == CLAST_OK)

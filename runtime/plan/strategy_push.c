@@ -1,7 +1,7 @@
-/* Greedy: start from the graph as written, where kernels that wish for another order stand between conversions, and
- * push conversions down across the operators that do not care, from the inputs to the outputs, as long as an operator
- * thereby loses conversions on its inputs and the conversions around it do not become more. Passes go on while their
- * number falls. */
+/* Greedy: start from the graph as written, where kernels that wish for another order stand between
+ * conversions, and push conversions down across the operators that do not care, from the inputs to the
+ * outputs, as long as an operator thereby loses conversions on its inputs and the conversions around it do
+ * not become more. Passes go on while their number falls. */
 #include "strategy.h"
 
 typedef struct pusher {
@@ -23,9 +23,10 @@ static void count_demand(pusher *u, const problem_group *g, uint32_t c, int by)
 	}
 }
 
-/* Conversions that configuration c of g would need on what it reads (beyond those that others need) and on what it
- * writes. g's own demand must not be counted in on entry. */
-static void count_conversions(pusher *u, const problem_group *g, uint32_t c, uint32_t *before, uint32_t *after)
+/* Conversions that configuration c of g would need on what it reads (beyond those that others need) and on
+ * what it writes. g's own demand must not be counted in on entry. */
+static void count_conversions(pusher *u, const problem_group *g, uint32_t c, uint32_t *before,
+			      uint32_t *after)
 {
 	*before = *after = 0;
 	for (uint32_t i = g->first_port; i < g->first_port + g->ports; i++) {
@@ -43,8 +44,8 @@ static void count_conversions(pusher *u, const problem_group *g, uint32_t c, uin
 	count_demand(u, g, c, -1);
 }
 
-/* Moves group k to the configuration with the fewest conversions before it if that pushes some down. Returns by how
- * much the conversions around it become fewer. */
+/* Moves group k to the configuration with the fewest conversions before it if that pushes some down.
+ * Returns by how much the conversions around it become fewer. */
 static uint32_t push_group(pusher *u, uint32_t k)
 {
 	const problem_group *g = &u->p->group[k];
@@ -56,7 +57,8 @@ static uint32_t push_group(pusher *u, uint32_t k)
 	old_sum = least_sum = before + after;
 	for (uint32_t c = 0; c < g->configs; c++) {
 		count_conversions(u, g, c, &before, &after);
-		if (before + after <= old_sum && (before < least || (before == least && before + after < least_sum))) {
+		if (before + after <= old_sum &&
+		    (before < least || (before == least && before + after < least_sum))) {
 			best = c;
 			least = before;
 			least_sum = before + after;

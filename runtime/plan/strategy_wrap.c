@@ -1,11 +1,11 @@
-/* Each operator whose kernel is not channels-first is wrapped: what it reads is converted from `first` for it alone,
- * what it writes is converted to `first`, and nothing is shared or cancelled. */
+/* Each operator whose kernel is not channels-first is wrapped: what it reads is converted from `first` for
+ * it alone, what it writes is converted to `first`, and nothing is shared or cancelled. */
 #include <string.h>
 
 #include "strategy.h"
 
-static clast_status add_conversion(assignment *a, uint32_t class, uint16_t order, uint32_t from, uint32_t *made,
-                                   clast_diag *d)
+static clast_status add_conversion(assignment *a, uint32_t class, uint16_t order, uint32_t from,
+				   uint32_t *made, clast_diag *d)
 {
 	if (!grow(a->m, &a->conversion, &a->conversion_capacity, a->conversions + 1, sizeof *a->conversion))
 		return fail_memory(d, 0);
@@ -22,8 +22,8 @@ static uint16_t first_of(const problem *p, const assignment *a, uint32_t class)
 }
 
 /* Costs of converting class v to `first` and from there for each reader, and straight, once an order. */
-static void compare_ways(const problem *p, const assignment *a, uint32_t class, uint8_t *wanted, uint64_t *around,
-                         uint64_t *straight)
+static void compare_ways(const problem *p, const assignment *a, uint32_t class, uint8_t *wanted,
+			 uint64_t *around, uint64_t *straight)
 {
 	const problem_class *c = &p->class[class];
 	const uint16_t first = first_of(p, a, class), written = a->produced[class];
@@ -60,8 +60,8 @@ static clast_status wrap_class(const problem *p, assignment *a, uint32_t class, 
 	return s;
 }
 
-/* Rewires all classes. Where going round by way of `first` is the cheaper way, by sharing that copy as the source of
- * several orders, which no strategy is offered (problem.h), the straight conversions stay. */
+/* Rewires all classes. Where going round by way of `first` is the cheaper way, by sharing that copy as the
+ * source of several orders, which no strategy is offered (problem.h), the straight conversions stay. */
 static clast_status wrap_classes(const problem *p, assignment *a, clast_diag *d)
 {
 	assignment straight = *a;
@@ -105,7 +105,7 @@ clast_status strategy_wrap(const problem *p, const strategy_options *options, as
 	order_tag tag = TAG_FIRST;
 	for (uint32_t g = 0; g < p->groups; g++)
 		a->config[g] = p->group[g].native != PROBLEM_NONE ? p->group[g].native
-		                                                   : best_config(p, a, g, score_tag, &tag);
+								  : best_config(p, a, g, score_tag, &tag);
 	for (uint32_t v = 0; v < p->classes; v++)
 		if (p->class[v].tag[tag] != PROBLEM_NONE)
 			a->produced[v] = (uint16_t)p->class[v].tag[tag];

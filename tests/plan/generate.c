@@ -42,7 +42,9 @@ typedef struct draft {
 static void add_draft(problem *p, const draft *g)
 {
 	uint32_t id;
-	cr_assert_eq(problem_add_group(p, g->ports, g->port, g->configs, g->cost, g->order, g->native, &id, NULL), CLAST_OK);
+	cr_assert_eq(
+		problem_add_group(p, g->ports, g->port, g->configs, g->cost, g->order, g->native, &id, NULL),
+		CLAST_OK);
 }
 
 static void add_port(draft *g, uint32_t class, bool produced)
@@ -86,13 +88,14 @@ static void fill_freely(const problem *p, draft *g, uint64_t *s, uint32_t spread
 		for (uint32_t i = 0; i < g->ports; i++) {
 			const bool any = !g->port[i].produced && random_below(s, 8) == 0;
 			g->order[c * g->ports + i] =
-			        any ? PROBLEM_ANY : (uint16_t)random_below(s, p->class[g->port[i].class].orders);
+				any ? PROBLEM_ANY
+				    : (uint16_t)random_below(s, p->class[g->port[i].class].orders);
 		}
 	}
 }
 
 static void random_group(problem *p, uint64_t *s, uint32_t readable, uint32_t writes, uint32_t orders,
-                         uint32_t spread, bool *written)
+			 uint32_t spread, bool *written)
 {
 	draft g = { .native = PROBLEM_NONE };
 	const uint32_t reads = 1 + random_below(s, 3);
@@ -128,7 +131,8 @@ void generate_random(problem *p, uint64_t seed, uint32_t classes, uint32_t order
 	}
 	while (p->classes < want) {
 		const uint32_t left = want - (uint32_t)p->classes;
-		random_group(p, &s, (uint32_t)p->classes, left > 1 && random_below(&s, 5) == 0 ? 2 : 1, orders, spread, written);
+		random_group(p, &s, (uint32_t)p->classes, left > 1 && random_below(&s, 5) == 0 ? 2 : 1,
+			     orders, spread, written);
 	}
 	for (uint32_t i = random_below(&s, 3); i > 0; i--)
 		random_group(p, &s, (uint32_t)p->classes, 0, orders, spread, written);
@@ -177,11 +181,13 @@ static uint32_t make_tied(maker *m, uint32_t inputs, const uint32_t *in)
 	return out;
 }
 
-/* A product or convolution: reads and writes any orders at a cost for each pair, now and then dearest in `last`. */
+/* A product or convolution: reads and writes any orders at a cost for each pair, now and then dearest in
+ * `last`. */
 static uint32_t make_conv(maker *m, uint32_t in)
 {
 	draft g = { .configs = m->orders * m->orders };
-	const uint32_t out = make_class(m), best = random_below(&m->s, 4) ? 1 : random_below(&m->s, m->orders);
+	const uint32_t out = make_class(m),
+		       best = random_below(&m->s, 4) ? 1 : random_below(&m->s, m->orders);
 	const uint64_t work = m->bytes * (1 + random_below(&m->s, 3));
 	add_port(&g, in, false);
 	add_port(&g, out, true);
@@ -189,7 +195,7 @@ static uint32_t make_conv(maker *m, uint32_t in)
 		for (uint32_t b = 0; b < m->orders; b++) {
 			const uint32_t c = a * m->orders + b;
 			g.cost[c] = work + (a != best) * (work / 3) + (b != best) * (work / 5) +
-			            random_below(&m->s, 10);
+				    random_below(&m->s, 10);
 			g.order[2 * c] = (uint16_t)a;
 			g.order[2 * c + 1] = (uint16_t)b;
 		}
@@ -332,8 +338,8 @@ void generate_wide(problem *p, uint32_t operators, uint32_t orders, uint32_t win
 		m.bytes = 500 + random_below(&m.s, 1000);
 		const uint32_t kind = random_below(&m.s, 12);
 		value[values++] = kind == 0   ? make_first_only(&m, in[0])
-		                  : kind <= 4 ? make_decoupled(&m, in[0])
-		                              : make_tied(&m, inputs, in);
+				  : kind <= 4 ? make_decoupled(&m, in[0])
+					      : make_tied(&m, inputs, in);
 	}
 	finish(&m, value[values - 1]);
 	free(value);
@@ -349,7 +355,7 @@ static uint64_t class_cost(const problem *p, const uint32_t *config, uint32_t v,
 		bool wanted = false;
 		for (uint32_t i = 0; i < p->ports; i++)
 			wanted = wanted || (p->port[i].class == v && !p->port[i].produced &&
-			                    problem_order(p, i, config[p->port[i].group]) == q);
+					    problem_order(p, i, config[p->port[i].group]) == q);
 		sum += wanted && q != x ? problem_conversion(p, v, x, q) : 0;
 	}
 	return sum;
@@ -366,7 +372,8 @@ static uint64_t full_cost(const problem *p, const uint32_t *config)
 		const uint32_t writer = p->class[v].producer;
 		uint64_t least = UINT64_MAX;
 		for (uint32_t x = 0; x < p->class[v].orders; x++) {
-			if (writer != PROBLEM_NONE && problem_order(p, writer, config[p->port[writer].group]) != x)
+			if (writer != PROBLEM_NONE &&
+			    problem_order(p, writer, config[p->port[writer].group]) != x)
 				continue;
 			const uint64_t cost = class_cost(p, config, v, x);
 			least = cost < least ? cost : least;

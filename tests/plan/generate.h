@@ -7,8 +7,8 @@
 uint64_t random_next(uint64_t *state);
 uint32_t random_below(uint64_t *state, uint32_t n);
 
-/* Random graph of at most `classes` classes of at most `orders` orders: fan-out, ties of several ports, constants,
- * inputs with a contract, operators that read anything, costs that often coincide. */
+/* Random graph of at most `classes` classes of at most `orders` orders: fan-out, ties of several ports,
+ * constants, inputs with a contract, operators that read anything, costs that often coincide. */
 void generate_random(problem *p, uint64_t seed, uint32_t classes, uint32_t orders);
 
 /* Networks of about `operators` operators: orders are first, last, and further ones up to `orders`. */
@@ -17,7 +17,8 @@ void generate_resnet(problem *p, uint32_t operators, uint32_t orders, uint64_t s
 void generate_densenet(problem *p, uint32_t operators, uint32_t orders, uint64_t seed);
 void generate_swin(problem *p, uint32_t operators, uint32_t orders, uint64_t seed);
 
-/* No real network: operators that read two or three of the last `window` values, so that nothing is narrow. */
+/* No real network: operators that read two or three of the last `window` values, so that nothing is
+ * narrow. */
 void generate_wide(problem *p, uint32_t operators, uint32_t orders, uint32_t window, uint64_t seed);
 
 /* The least cost, by trying all configurations and produced orders. */

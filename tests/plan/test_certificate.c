@@ -110,12 +110,14 @@ Test(certificate, another_assignment_is_rejected)
 			r.best.config[g] = p.group[g].configs + (g & 1) * 1000;
 			cr_expect(!accepts(&p, &r), "configuration that does not exist, group %u", g);
 			for (uint32_t c = 0; c < p.group[g].configs; c++) {
-				bool differs = p.cost[p.group[g].first_config + c] != p.cost[p.group[g].first_config + old];
+				bool differs = p.cost[p.group[g].first_config + c] !=
+					       p.cost[p.group[g].first_config + old];
 				for (uint32_t i = 0; i < p.group[g].ports; i++) {
 					const uint32_t port = p.group[g].first_port + i;
 					differs = differs || (!p.class[p.port[port].class].constant &&
-					                      problem_order(&p, port, c) != PROBLEM_ANY &&
-					                      problem_order(&p, port, c) != problem_order(&p, port, old));
+							      problem_order(&p, port, c) != PROBLEM_ANY &&
+							      problem_order(&p, port, c) !=
+								      problem_order(&p, port, old));
 				}
 				r.best.config[g] = c;
 				cr_expect(!differs || !accepts(&p, &r), "group %u, configuration %u", g, c);
@@ -149,7 +151,8 @@ Test(certificate, another_assignment_is_rejected)
 		for (uint32_t i = 0; i < p.ports; i++) {
 			const uint32_t old = r.best.reads[i];
 			r.best.reads[i] = (uint32_t)r.best.conversions;
-			cr_expect(p.port[i].produced || p.class[p.port[i].class].constant || !accepts(&p, &r), "port %u", i);
+			cr_expect(p.port[i].produced || p.class[p.port[i].class].constant || !accepts(&p, &r),
+				  "port %u", i);
 			r.best.reads[i] = old;
 		}
 		cr_expect(accepts(&p, &r));
@@ -172,7 +175,8 @@ Test(certificate, every_truncation_and_extension_is_rejected)
 		}
 		r.proof.words = words;
 		for (int64_t step = 0; step < 10; step++) {
-			cr_assert(grow(&m, &r.proof.word, &r.proof.capacity, words + 1, sizeof *r.proof.word));
+			cr_assert(
+				grow(&m, &r.proof.word, &r.proof.capacity, words + 1, sizeof *r.proof.word));
 			r.proof.word[words] = step;
 			r.proof.words = words + 1;
 			cr_expect(!accepts(&p, &r));
@@ -189,13 +193,13 @@ static void tamper(certificate *c, uint64_t *state)
 	int64_t *word = &c->word[random_below(state, (uint32_t)c->words)];
 	switch (random_below(state, 8)) {
 	case 0:
-		*word += 1;
+		*word = (int64_t)((uint64_t)*word + 1);
 		break;
 	case 1:
-		*word -= 1;
+		*word = (int64_t)((uint64_t)*word - 1);
 		break;
 	case 2:
-		*word = -*word;
+		*word = (int64_t) - (uint64_t)*word;
 		break;
 	case 3:
 		*word = random_below(state, 10);
@@ -207,7 +211,7 @@ static void tamper(certificate *c, uint64_t *state)
 		*word = random_below(state, 2) ? INT64_MAX : INT64_MIN;
 		break;
 	case 6:
-		*word += (int64_t)c->scale * random_below(state, 1000);
+		*word = (int64_t)((uint64_t)*word + c->scale * random_below(state, 1000));
 		break;
 	default:
 		*word = c->word[random_below(state, (uint32_t)c->words)];
@@ -239,7 +243,7 @@ Test(certificate, no_tampering_proves_more_than_the_truth)
 		cr_expect(!accepts(&p, &r));
 		int64_t *good = malloc(r.proof.words * sizeof *good);
 		memcpy(good, r.proof.word, r.proof.words * sizeof *good);
-		for (int i = 0; i < 3000; i++) {
+		for (int i = 0; i < 1500; i++) {
 			for (uint32_t changes = 1 + random_below(&state, 3); changes > 0; changes--)
 				tamper(&r.proof, &state);
 			cr_expect(!accepts(&p, &r), "kind %d, tampering %d", kind, i);
@@ -267,7 +271,7 @@ Test(certificate, a_changed_proof_of_the_same_claim_is_rejected_or_still_a_proof
 		cr_assert_eq(solve(&p, &o, &m, &r, NULL), CLAST_OK);
 		int64_t *good = malloc(r.proof.words * sizeof *good);
 		memcpy(good, r.proof.word, r.proof.words * sizeof *good);
-		for (int i = 0; i < 1000; i++, tried++) {
+		for (int i = 0; i < 400; i++, tried++) {
 			tamper(&r.proof, &state);
 			rejected += !accepts(&p, &r);
 			memcpy(r.proof.word, good, r.proof.words * sizeof *good);

@@ -31,8 +31,9 @@ static void unary(problem *p, uint32_t in, uint32_t out, uint64_t first, uint64_
 {
 	uint32_t g;
 	const problem_port ports[] = { { .class = in }, { .class = out, .produced = true } };
-	cr_assert_eq(problem_add_group(p, 2, ports, 2, (uint64_t[]){ first, last }, (uint16_t[]){ 0, 0, 1, 1 }, native,
-	                               &g, NULL), CLAST_OK);
+	cr_assert_eq(problem_add_group(p, 2, ports, 2, (uint64_t[]){ first, last },
+				       (uint16_t[]){ 0, 0, 1, 1 }, native, &g, NULL),
+		     CLAST_OK);
 }
 
 /* An input or output that must lie in `first`. */
@@ -40,8 +41,9 @@ static void end(problem *p, uint32_t class, bool produced)
 {
 	uint32_t g;
 	const problem_port port = { .class = class, .produced = produced };
-	cr_assert_eq(problem_add_group(p, 1, &port, 1, (uint64_t[]){ 0 }, (uint16_t[]){ 0 }, PROBLEM_NONE, &g, NULL),
-	             CLAST_OK);
+	cr_assert_eq(problem_add_group(p, 1, &port, 1, (uint64_t[]){ 0 }, (uint16_t[]){ 0 }, PROBLEM_NONE, &g,
+				       NULL),
+		     CLAST_OK);
 }
 
 /* input -> conv -> relu -> relu -> conv -> output, each value of 10 bytes. */
@@ -95,7 +97,8 @@ Test(problem, a_copy_is_shared_by_all_its_readers)
 	end(&p, v, true);
 	for (int i = 0; i < 3; i++)
 		cr_assert_eq(problem_add_group(&p, 1, &(problem_port){ .class = v }, 1, (uint64_t[]){ 2 },
-		                               (uint16_t[]){ 1 }, 0, &g, NULL), CLAST_OK);
+					       (uint16_t[]){ 1 }, 0, &g, NULL),
+			     CLAST_OK);
 	cr_assert_eq(problem_finish(&p, NULL), CLAST_OK);
 	cr_assert_eq(assignment_init(&a, &p, &m, NULL), CLAST_OK);
 	cr_assert_eq(assignment_complete(&a, &p, NULL), CLAST_OK);
@@ -113,10 +116,12 @@ Test(problem, constants_have_every_order_for_nothing)
 	assignment a;
 	uint32_t v, g;
 	problem_init(&p, &m);
-	cr_assert_eq(problem_add_class(&p, 3, (uint64_t[]){ 0, 5, 5, 5, 0, 5, 5, 5, 0 }, true, &v, NULL), CLAST_OK);
+	cr_assert_eq(problem_add_class(&p, 3, (uint64_t[]){ 0, 5, 5, 5, 0, 5, 5, 5, 0 }, true, &v, NULL),
+		     CLAST_OK);
 	for (uint16_t q = 0; q < 3; q++)
-		cr_assert_eq(problem_add_group(&p, 1, &(problem_port){ .class = v }, 1, (uint64_t[]){ 0 },
-		                               &q, 0, &g, NULL), CLAST_OK);
+		cr_assert_eq(problem_add_group(&p, 1, &(problem_port){ .class = v }, 1, (uint64_t[]){ 0 }, &q,
+					       0, &g, NULL),
+			     CLAST_OK);
 	cr_assert_eq(problem_finish(&p, NULL), CLAST_OK);
 	cr_assert_eq(assignment_init(&a, &p, &m, NULL), CLAST_OK);
 	cr_assert_eq(assignment_complete(&a, &p, NULL), CLAST_OK);
@@ -133,24 +138,34 @@ Test(problem, what_makes_no_sense_is_refused)
 	problem_init(&p, &m);
 	cr_expect_eq(problem_add_class(&p, 0, NULL, false, &v, NULL), CLAST_ERROR_LIMIT);
 	cr_expect_eq(problem_add_class(&p, 2, (uint64_t[]){ 0, PROBLEM_COST_LIMIT, 0, 0 }, false, &v, NULL),
-	             CLAST_ERROR_LIMIT);
-	cr_assert_eq(problem_add_class(&p, 2, (uint64_t[]){ 9, PROBLEM_COST_LIMIT / 2, 0, 9 }, false, &v, NULL), CLAST_OK);
+		     CLAST_ERROR_LIMIT);
+	cr_assert_eq(
+		problem_add_class(&p, 2, (uint64_t[]){ 9, PROBLEM_COST_LIMIT / 2, 0, 9 }, false, &v, NULL),
+		CLAST_OK);
 	cr_expect_eq(problem_conversion(&p, v, 0, 0), 0);
 	cr_assert_eq(problem_add_class(&p, 2, NULL, true, &c, NULL), CLAST_OK);
 	const uint64_t free_cost = 0, large = PROBLEM_COST_LIMIT / 2;
 	const uint16_t order = 0, missing = 2, any = PROBLEM_ANY;
-	const problem_port writes = { .class = v, .produced = true }, constant = { .class = c, .produced = true },
-	                   reads = { .class = v }, nowhere = { .class = 2 };
-	cr_expect_eq(problem_add_group(&p, 1, &writes, 0, &free_cost, &order, 0, &g, NULL), CLAST_ERROR_LIMIT);
+	const problem_port writes = { .class = v, .produced = true },
+			   constant = { .class = c, .produced = true }, reads = { .class = v },
+			   nowhere = { .class = 2 };
+	cr_expect_eq(problem_add_group(&p, 1, &writes, 0, &free_cost, &order, 0, &g, NULL),
+		     CLAST_ERROR_LIMIT);
 	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &large, &order, 0, &g, NULL), CLAST_ERROR_LIMIT);
-	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &missing, 0, &g, NULL), CLAST_ERROR_ARGUMENT);
-	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &any, 0, &g, NULL), CLAST_ERROR_ARGUMENT);
-	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &order, 1, &g, NULL), CLAST_ERROR_ARGUMENT);
-	cr_expect_eq(problem_add_group(&p, 1, &constant, 1, &free_cost, &order, 0, &g, NULL), CLAST_ERROR_ARGUMENT);
-	cr_expect_eq(problem_add_group(&p, 1, &nowhere, 1, &free_cost, &order, 0, &g, NULL), CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &missing, 0, &g, NULL),
+		     CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &any, 0, &g, NULL),
+		     CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &order, 1, &g, NULL),
+		     CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(problem_add_group(&p, 1, &constant, 1, &free_cost, &order, 0, &g, NULL),
+		     CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(problem_add_group(&p, 1, &nowhere, 1, &free_cost, &order, 0, &g, NULL),
+		     CLAST_ERROR_ARGUMENT);
 	cr_expect_eq(problem_add_group(&p, 1, &reads, 1, &free_cost, &any, 0, &g, NULL), CLAST_OK);
 	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &order, 0, &g, NULL), CLAST_OK);
-	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &order, 0, &g, NULL), CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(problem_add_group(&p, 1, &writes, 1, &free_cost, &order, 0, &g, NULL),
+		     CLAST_ERROR_ARGUMENT);
 	cr_expect_eq(problem_set_tag(&p, v, TAG_LAST, 2, NULL), CLAST_ERROR_ARGUMENT);
 	problem_release(&p);
 }
