@@ -372,11 +372,7 @@ bool parts_network(parts *s, uint32_t part, int64_t scale, size_t narrow, networ
 {
 	const uint32_t groups = (uint32_t)s->p->groups, vars = number_variables(s, part);
 	builder b = { .s = s, .p = s->p, .n = n, .scale = scale, .next_id = next_id };
-	/* Most variables have one or two neighbours when they go: room for their records saves moving the
-	 * trail. */
-	const size_t words = t->words + 9 * (size_t)vars;
-	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof) &&
-		  grow(t->m, &t->word, &t->capacity, words, sizeof *t->word);
+	bool ok = network_init(n, vars, 2 * vars, s->m, t, proof);
 	for (size_t k = s->first[part]; k < s->first[part + 1]; k++)
 		if (s->member[k] >= groups)
 			s->unread[s->member[k] - groups] = PROBLEM_NONE;

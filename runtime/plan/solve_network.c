@@ -1,4 +1,4 @@
-/* Networks of cost functions: construction, lookup, copies, and the trail that undoes eliminations. */
+/* Networks of cost functions: construction, lookup, copies. */
 #include <string.h>
 
 #include "solve_network.h"
@@ -175,60 +175,4 @@ bool network_copy(network *to, const network *from)
 	to->constant = from->constant;
 	mem_free(from->m, left, from->left * sizeof *left);
 	return ok;
-}
-
-bool trail_init(trail *t, mem *m)
-{
-	*t = (trail){ .m = m };
-	if (!grow(m, &t->name, &t->name_capacity, 1, sizeof *t->name))
-		return false;
-	t->name[t->names++] = (label_names){ .label = NULL };
-	return true;
-}
-
-void trail_release(trail *t)
-{
-	if (!t->m)
-		return;
-	trail_cut(t, 0, 0);
-	mem_free(t->m, t->word, t->capacity * sizeof *t->word);
-	mem_free(t->m, t->name, t->name_capacity * sizeof *t->name);
-	*t = (trail){ .m = NULL };
-}
-
-void trail_cut(trail *t, size_t words, size_t names)
-{
-	t->words = words;
-	while (t->names > names) {
-		label_names *n = &t->name[--t->names];
-		mem_free(t->m, n->label, n->label ? n->labels * sizeof *n->label : 0);
-	}
-}
-
-static uint32_t find_label(const label_names *names, uint16_t label)
-{
-	if (!names->label)
-		return label;
-	uint32_t k = 0;
-	while (k + 1 < names->labels && names->label[k] != label)
-		k++;
-	return k;
-}
-
-/* A record: the variable; for each neighbour its id, its names and its labels then; the best labels, two a
- * word; the length of the record. */
-void trail_replay(const trail *t, size_t words, uint16_t *label)
-{
-	for (size_t end = t->words; end > words;) {
-		const size_t first = end - t->word[end - 1];
-		const uint32_t *record = t->word + first, neighbours = record[1];
-		size_t entry = 0;
-		for (uint32_t k = 0; k < neighbours; k++) {
-			const uint32_t *s = record + 2 + 3 * k;
-			entry = entry * s[2] + find_label(&t->name[s[1]], label[s[0]]);
-		}
-		const uint16_t *best = (const uint16_t *)(record + 2 + 3 * neighbours);
-		label[record[0]] = best[entry];
-		end = first;
-	}
 }

@@ -10,6 +10,7 @@
 
 #include "certificate.h"
 #include "solve_pool.h"
+#include "solve_trail.h"
 
 /* Sums of costs at or above half of this count as infinite. Finite ones stay below 2^58 by
  * PROOF_COST_LIMIT. */
@@ -50,22 +51,6 @@ typedef struct variable {
 	factor **factor;
 	int64_t *unary;
 } variable;
-
-/* The original labels that are left of a variable. */
-typedef struct label_names {
-	uint32_t labels;
-	uint16_t *label; /* ascending; NULL: 0 .. labels-1 */
-} label_names;
-
-/* What undoes eliminations: for each variable the best label for each combination of its neighbours'
- * labels. */
-typedef struct trail {
-	mem *m;
-	uint32_t *word;
-	size_t words, capacity;
-	label_names *name; /* name[0] is the identity */
-	size_t names, name_capacity;
-} trail;
 
 typedef struct network {
 	mem *m;
@@ -183,15 +168,9 @@ bool network_drop_dominated(network *n);
 
 /* Appends words to a proof. */
 bool proof_append(certificate *c, const int64_t *word, size_t words);
-
-bool trail_init(trail *t, mem *m);
-void trail_release(trail *t);
-/* Notes that variable i goes with the labels best[..] for each combination of the neighbours' labels. */
+/* Notes in the trail that variable i goes with the labels best[..] for each combination of the neighbours'
+ * labels. */
 bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
 			 const uint16_t *best);
-/* Forgets what came after a state of the trail. */
-void trail_cut(trail *t, size_t words, size_t names);
-/* Sets the labels of the variables eliminated since `words`, last first, from those of the variables left. */
-void trail_replay(const trail *t, size_t words, uint16_t *label);
 
 #endif

@@ -59,21 +59,16 @@ bool network_note_elimination(network *n, uint32_t id)
 static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
 			     size_t entries)
 {
-	trail *t = n->trail;
-	const size_t words = 2 + 3 * (size_t)neighbours + (entries + 1) / 2 + 1;
-	if (words > UINT32_MAX || !grow(t->m, &t->word, &t->capacity, t->words + words, sizeof *t->word))
+	uint32_t *record = trail_open(n->trail, n->var[i].id, neighbours, entries);
+	if (!record)
 		return NULL;
-	uint32_t *record = t->word + t->words;
-	*record++ = n->var[i].id;
-	*record++ = neighbours;
+	record += 2;
 	for (uint32_t k = 0; k < neighbours; k++) {
 		const variable *v = &n->var[neighbour[k]];
 		*record++ = v->id;
 		*record++ = v->names;
 		*record++ = v->labels;
 	}
-	t->words += words;
-	t->word[t->words - 1] = (uint32_t)words;
 	return (uint16_t *)record;
 }
 
@@ -522,14 +517,13 @@ static bool cut_table(network *n, factor *f, uint32_t i, const bool *gone, uint3
 bool network_remove_labels(network *n, uint32_t i, const bool *gone)
 {
 	variable *v = &n->var[i];
-	trail *t = n->trail;
 	uint32_t kept = 0;
 	for (uint32_t a = 0; a < v->labels; a++)
 		kept += !gone[a];
-	uint16_t *label = mem_array(t->m, kept, sizeof *label);
+	uint16_t *label = mem_array(n->trail->m, kept, sizeof *label);
 	int64_t *unary = pool_alloc(&n->memory, kept * sizeof *unary);
-	if (!label || !unary || !grow(t->m, &t->name, &t->name_capacity, t->names + 1, sizeof *t->name)) {
-		mem_free(t->m, label, kept * sizeof *label);
+	if (!label || !unary) {
+		mem_free(n->trail->m, label, label ? kept * sizeof *label : 0);
 		return false;
 	}
 	for (uint32_t a = 0, k = 0; a < v->labels; a++) {
@@ -543,11 +537,10 @@ bool network_remove_labels(network *n, uint32_t i, const bool *gone)
 	for (uint32_t at = 0; ok && (f = network_next(n, i, &at)); at++)
 		ok = cut_table(n, f, i, gone, kept);
 	pool_free(&n->memory, v->unary, v->labels * sizeof *unary);
-	t->name[t->names] = (label_names){ kept, label };
 	v->unary = unary;
 	v->labels = kept;
-	v->names = (uint32_t)t->names++;
-	return ok;
+	v->names = trail_name(n->trail, kept, label);
+	return ok && v->names > 0;
 }
 
 /* Marks the labels of variable i that f forbids whatever the others have. */
