@@ -4,7 +4,7 @@
  * a matter of copying. */
 #include "conv.h"
 
-#include "conv/spatial.h"
+#include "conv/collect.h"
 #include "gemm/block.h"
 #include "program/run.h"
 
@@ -86,6 +86,7 @@ static size_t conv_tasks(const void *params)
 typedef struct work {
 	float **out; /* where each row of the task is written */
 	const float **residual;
+	collector collector;
 	float *a; /* collected rows */
 	size_t a_row;
 	float *sums;
@@ -100,10 +101,11 @@ static work work_of(const plan *g, char *scratch)
 	w.out = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
 	if (flags & EPILOGUE_RESIDUAL)
 		w.residual = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
-	/* An odd number of cache lines to a row, so that the rows of a tile do not share a set. */
-	w.a_row = (div_up(g->block, 16) | 1) * 16;
-	if (!g->direct)
+	w.a_row = collected_row(g->block);
+	if (!g->direct) {
 		w.a = scratch_part(scratch, &w.bytes, g->cut.rows * w.a_row * sizeof(float));
+		w.collector = collector_make(g->p, scratch, &w.bytes);
+	}
 	if (g->sums)
 		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
 	if (g->sums) /* an empty program copies */
@@ -123,77 +125,6 @@ static pixel pixel_of(const plan *g, size_t m)
 	pixel at = line_at(&g->p->window, m / width);
 	at.x = m % width;
 	return at;
-}
-
-/* The part [k_begin, k_end) of one collected row. */
-typedef struct row_writer {
-	float *to; /* of k_begin */
-	size_t k_begin, k_end;
-} row_writer;
-
-/* Puts `count` elements at k; from NULL writes zeros. */
-static inline void put(const row_writer *w, size_t k, size_t count, const float *from, ptrdiff_t stride)
-{
-	const size_t begin = size_max(k, w->k_begin), end = size_min(k + count, w->k_end);
-	if (begin >= end)
-		return;
-	float *to = w->to + (begin - w->k_begin);
-	if (!from) {
-		memset(to, 0, (end - begin) * sizeof(float));
-	} else if (stride == 1) {
-		copy_floats(to, from + (begin - k), end - begin);
-	} else {
-		from += (ptrdiff_t)(begin - k) * stride;
-		for (size_t i = 0; i < end - begin; i++)
-			to[i] = from[(ptrdiff_t)i * stride];
-	}
-}
-
-static void collect_pixel(const plan *g, const float *in, const pixel *at, const row_writer *to)
-{
-	const conv_params *p = g->p;
-	const conv_window *w = &p->window;
-	const size_t channels = p->weights.in_channels, line = w->kernel[PIXEL] * channels;
-	const ptrdiff_t z0 = first_tap(w, DEPTH, at->z), y0 = first_tap(w, ROW, at->y);
-	const ptrdiff_t x0 = first_tap(w, PIXEL, at->x);
-	const ptrdiff_t step = (ptrdiff_t)w->dilation[PIXEL] * p->in.axis[PIXEL];
-	const bool dense = step == (ptrdiff_t)channels && g->in_channel == 1;
-	const range taps = taps_inside(x0, w->kernel[PIXEL], w->dilation[PIXEL], w->in[PIXEL]);
-	size_t k = 0;
-	in += (ptrdiff_t)at->n * p->in.batch + x0 * p->in.axis[PIXEL];
-	for (size_t tz = 0; tz < w->kernel[DEPTH]; tz++) {
-		const ptrdiff_t z = z0 + (ptrdiff_t)(tz * w->dilation[DEPTH]);
-		for (size_t ty = 0; ty < w->kernel[ROW]; ty++, k += line) {
-			if (k >= to->k_end || k + line <= to->k_begin)
-				continue;
-			const ptrdiff_t y = y0 + (ptrdiff_t)(ty * w->dilation[ROW]);
-			if (z < 0 || z >= (ptrdiff_t)w->in[DEPTH] || y < 0 || y >= (ptrdiff_t)w->in[ROW]) {
-				put(to, k, line, NULL, 0);
-				continue;
-			}
-			const ptrdiff_t slot = w->in_ring ? y % (ptrdiff_t)w->in_ring : y;
-			const float *from = in + z * p->in.axis[DEPTH] + slot * p->in.axis[ROW];
-			put(to, k, taps.begin * channels, NULL, 0);
-			if (dense)
-				put(to, k + taps.begin * channels, (taps.end - taps.begin) * channels,
-				    from + (ptrdiff_t)taps.begin * step, 1);
-			else
-				for (size_t tx = taps.begin; tx < taps.end; tx++)
-					put(to, k + tx * channels, channels, from + (ptrdiff_t)tx * step,
-					    g->in_channel);
-			put(to, k + taps.end * channels, line - taps.end * channels, NULL, 0);
-		}
-	}
-}
-
-static void collect(const plan *g, const float *in, size_t begin, size_t end, size_t k_begin, size_t k_end,
-		    const work *w)
-{
-	pixel at = pixel_of(g, begin);
-	for (size_t m = begin; m < end; m++, pixel_next(&g->p->window, &at)) {
-		const row_writer to = { w->a + (m - begin) * w->a_row, k_begin, k_end };
-		collect_pixel(g, in, &at, &to);
-	}
 }
 
 /* Multiplies the rows [begin, end) where the image itself is the left side. */
@@ -221,7 +152,7 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 	prod->residual = residual;
 }
 
-static void multiply(const plan *g, const float *in, size_t begin, size_t end, product *prod, const work *w)
+static void multiply(const plan *g, const float *in, size_t begin, size_t end, product *prod, work *w)
 {
 	for (size_t k = 0; k < g->k || k == 0; k += g->block) {
 		prod->k_begin = k;
@@ -232,7 +163,8 @@ static void multiply(const plan *g, const float *in, size_t begin, size_t end, p
 			multiply_direct(g, in, begin, end, prod);
 			continue;
 		}
-		collect(g, in, begin, end, k, k + prod->k_count, w);
+		collector_image(&w->collector, in);
+		collect(&w->collector, pixel_of(g, begin), end - begin, k, k + prod->k_count, w->a, w->a_row);
 		prod->a = w->a;
 		prod->a_row = (ptrdiff_t)w->a_row;
 		prod->rows = end - begin;
