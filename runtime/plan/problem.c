@@ -196,21 +196,6 @@ void assignment_release(assignment *a)
 	*a = (assignment){ .m = NULL };
 }
 
-clast_status assignment_copy(assignment *a, const assignment *from, clast_diag *d)
-{
-	if (!grow(a->m, &a->conversion, &a->conversion_capacity, from->conversions, sizeof *a->conversion))
-		return fail_memory(d, from->conversions * sizeof *a->conversion);
-	memcpy(a->config, from->config, a->groups * sizeof *a->config);
-	memcpy(a->produced, from->produced, a->classes * sizeof *a->produced);
-	memcpy(a->reads, from->reads, a->ports * sizeof *a->reads);
-	if (from->conversions)
-		memcpy(a->conversion, from->conversion, from->conversions * sizeof *a->conversion);
-	a->conversions = from->conversions;
-	a->config_cost = from->config_cost;
-	a->conversion_cost = from->conversion_cost;
-	return CLAST_OK;
-}
-
 /* The order in which reader r of class c reads it, PROBLEM_ANY: as it is. */
 static uint16_t reader_order(const problem *p, const assignment *a, const problem_class *c, uint32_t r)
 {

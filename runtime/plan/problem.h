@@ -140,8 +140,6 @@ typedef struct assignment {
 /* All configurations 0 and all produced orders PROBLEM_ANY, nothing converted, costs 0. */
 clast_status assignment_init(assignment *a, const problem *p, mem *m, clast_diag *d);
 void assignment_release(assignment *a);
-/* Makes a, which belongs to the same problem, equal to `from`. */
-clast_status assignment_copy(assignment *a, const assignment *from, clast_diag *d);
 static inline uint64_t assignment_cost(const assignment *a)
 {
 	return a->config_cost + a->conversion_cost;

@@ -6,6 +6,7 @@
 #include "solve.h"
 #include "solve_build.h"
 #include "solve_search.h"
+#include "strategy.h"
 
 #define DEFAULT_SECONDS 10
 #define DEFAULT_ENTRIES ((size_t)1 << 20)
@@ -30,6 +31,7 @@ typedef struct solver {
 	uint32_t next_id; /* of variables that are made on the way */
 	int64_t scale;
 	int64_t bound; /* of the parts done, times scale */
+	bool unproved; /* some block has labels that may not be the best */
 } solver;
 
 /* A connected block of what is left of a network. */
@@ -103,17 +105,16 @@ static int64_t round_up(int64_t bound, int64_t scale)
 	return bound - rest + (rest > 0 ? scale : 0);
 }
 
-/* Takes a solved block out of its network. Without labels it gets those of the seed, or the first. */
+/* Takes a solved block out of its network. Without labels it gets the first ones. */
 static bool settle_block(solver *s, network *n, const block *b)
 {
 	bool ok = true;
 	n->constant += round_up(b->bound, s->scale);
+	s->unproved = s->unproved || round_up(b->bound, s->scale) < b->value;
 	for (uint32_t k = 0; ok && k < b->vars; k++) {
 		const uint32_t id = n->var[b->var[k]].id;
 		if (cost_is_infinite(b->value))
-			s->label[id] = s->o && s->o->seed && id < s->p->groups
-					       ? (uint16_t)s->o->seed->config[id]
-					       : 0;
+			s->label[id] = network_label(n, b->var[k], 0);
 		ok = network_note_choice(n, b->var[k], 0, NULL, &s->label[id]);
 		network_take_out(n, b->var[k]);
 	}
@@ -217,11 +218,27 @@ static bool solve_part(solver *s, uint32_t part)
 	return ok;
 }
 
-/* The assignment that the labels mean, or the seed if that is better. */
-static clast_status extract(solver *s, assignment *a, clast_diag *d)
+/* Puts the assignment of a strategy in the place of *best if it costs less. */
+static clast_status try_strategy(const solver *s, const strategy *how, assignment *best, clast_diag *d)
+{
+	assignment a;
+	const strategy_options options = { .manual = s->o ? s->o->manual : NULL };
+	clast_status status = assignment_init(&a, s->p, s->m, d);
+	if (status == CLAST_OK)
+		status = how->choose(s->p, &options, &a, d);
+	if (status == CLAST_OK && assignment_cost(&a) < assignment_cost(best)) {
+		const assignment swap = *best;
+		*best = a;
+		a = swap;
+	}
+	assignment_release(&a);
+	return status;
+}
+
+/* The assignment that the labels mean, or a strategy's if that is better. */
+static clast_status extract(const solver *s, assignment *a, clast_diag *d)
 {
 	const problem *p = s->p;
-	const assignment *seed = s->o ? s->o->seed : NULL;
 	clast_status status = assignment_init(a, p, s->m, d);
 	if (status != CLAST_OK)
 		return status;
@@ -231,9 +248,10 @@ static clast_status extract(solver *s, assignment *a, clast_diag *d)
 		if (p->class[v].producer == PROBLEM_NONE)
 			a->produced[v] = s->label[p->groups + v];
 	status = assignment_complete(a, p, d);
-	if (status != CLAST_OK || !seed || assignment_cost(seed) >= assignment_cost(a))
-		return status;
-	return assignment_copy(a, seed, d);
+	for (size_t i = 0; status == CLAST_OK && s->unproved && i < strategy_count; i++)
+		if (strategies[i].choose != strategy_min)
+			status = try_strategy(s, &strategies[i], a, d);
+	return status;
 }
 
 /* Potentials are fractions of the costs' unit as fine as 64 bits allow, but no finer than 2^-20. */

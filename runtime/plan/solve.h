@@ -11,8 +11,8 @@ typedef struct solve_options {
 	double seconds;
 	/* Largest table that elimination may make for more than two variables; 0: 2^20. */
 	size_t table_entries;
-	/* A known assignment, or NULL: the result never costs more. */
-	const assignment *seed;
+	/* Wishes of the strategy `manual`, which then is one of those tried. */
+	const uint16_t *manual;
 } solve_options;
 
 typedef struct solution {
@@ -22,7 +22,9 @@ typedef struct solution {
 	certificate proof;
 } solution;
 
-/* options may be NULL. The problem must be finished. On failure the solution holds nothing. */
+/* Where the search does not finish in time, all strategies are tried too and the best plan is taken, so
+ * that none of them ever costs less. options may be NULL. The problem must be finished. On failure the
+ * solution holds nothing. */
 clast_status solve(const problem *p, const solve_options *options, mem *m, solution *s, clast_diag *d);
 void solution_release(solution *s);
 
