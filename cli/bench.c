@@ -136,10 +136,23 @@ static bool grow(bench *b, size_t *room)
 	return true;
 }
 
+/* Every round has an order of its own: what ran before leaves its traces in caches, clock rate and memory. */
+static void shuffle(size_t *order, size_t n, uint64_t *state)
+{
+	for (size_t i = n; i > 1; i--) {
+		const size_t k = random_bits(state) % i, last = order[i - 1];
+		order[i - 1] = order[k];
+		order[k] = last;
+	}
+}
+
 static clast_status time_rounds(bench *b, const options *o, problem *p)
 {
 	clast_status s = CLAST_OK;
-	size_t room = 0;
+	size_t room = 0, order[STRATEGIES_MOST];
+	uint64_t state = 1;
+	for (size_t i = 0; i < b->count; i++)
+		order[i] = i;
 	const double seconds = (o->seconds.count ? o->seconds.real : 2) * (double)b->count, start = now_ms();
 	while (!s) {
 		const double spent = (now_ms() - start) * 1e-3;
@@ -149,8 +162,9 @@ static clast_status time_rounds(bench *b, const options *o, problem *p)
 		progress_show("round %zu", b->rounds + 1);
 		if (!grow(b, &room))
 			s = problem_set(p, CLAST_ERROR_MEMORY, NULL, "out of memory");
-		for (size_t i = 0; !s && i < b->count; i++) { /* each round begins with another one */
-			contender *c = &b->contenders[(i + b->rounds) % b->count];
+		shuffle(order, b->count, &state);
+		for (size_t i = 0; !s && i < b->count; i++) {
+			contender *c = &b->contenders[order[i]];
 			s = run_once(b, c, &c->ms[b->rounds], p);
 		}
 		b->rounds += !s;

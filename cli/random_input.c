@@ -5,7 +5,7 @@
 #include "elements.h"
 
 /* SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014. */
-static uint64_t next(uint64_t *state)
+uint64_t random_bits(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -46,7 +46,7 @@ clast_status random_input(const clast_value_info *v, uint64_t seed, file_tensor 
 		clast_tensor_create(v->dtype, (size_t)v->rank, dims, NULL, &out->tensor, &p->diag);
 	const size_t count = s ? 0 : clast_tensor_count(out->tensor);
 	for (size_t i = 0; i < count; i++) {
-		const uint64_t bits = next(&state);
+		const uint64_t bits = random_bits(&state);
 		const bool real = dtype_is_floating(v->dtype) || dtype_is_complex_number(v->dtype);
 		element_put(v->dtype, clast_tensor_data(out->tensor), i,
 			    real ? (double)(bits >> 11) * 0x1p-53 : bits >> 63);

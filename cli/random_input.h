@@ -9,4 +9,7 @@
 CLAST_MUST_CHECK clast_status random_input(const clast_value_info *v, uint64_t seed, file_tensor *out,
 					   bool *guessed, problem *p);
 
+/* 64 random bits; the state may start anywhere. */
+uint64_t random_bits(uint64_t *state);
+
 #endif
