@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Makes build/sysroot-aarch64, which the aarch64 preset builds against: Debian's arm64 packages, unpacked. apt runs
 # with lists, cache and package database of its own: this machine's configuration stays as it is, and no root is needed.
-# scripts/sysroot-aarch64.sh [DIR]; DEBIAN_MIRROR and DEBIAN_RELEASE choose another source.
+# scripts/sysroot-aarch64.sh [DIR]; DEBIAN_MIRROR and DEBIAN_RELEASE choose another source than this machine's.
 set -eu
 cd "$(dirname "$0")/.."
 sysroot=${1:-build/sysroot-aarch64}
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-release=${DEBIAN_RELEASE:-bookworm}
+release=${DEBIAN_RELEASE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
+# The mirror that this machine's apt uses for the release itself.
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+	awk -v release="$release" '$1 == release { print $2; exit }')}
+[ -n "$mirror" ] || {
+	echo "sysroot-aarch64.sh: apt knows no mirror of $release; set DEBIAN_MIRROR and DEBIAN_RELEASE" >&2
+	exit 2
+}
 # apt adds what these depend on, the C library among it.
 packages="libc6-dev libprotobuf-c-dev libxxhash-dev libpng-dev libjpeg62-turbo-dev libzip-dev libjansson-dev
 	libcriterion-dev"
