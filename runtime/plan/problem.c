@@ -89,7 +89,7 @@ static clast_status check_group(const problem *p, uint32_t ports, const problem_
 			return fail(d, CLAST_ERROR_LIMIT, "port %u: %u configurations with %u orders", i,
 				    configs, c->orders);
 		bool taken = c->constant || c->producer != PROBLEM_NONE;
-		for (uint32_t j = 0; j < i; j++)
+		for (uint32_t j = 0; port[i].produced && j < i; j++)
 			taken = taken || (port[j].produced && port[j].class == port[i].class);
 		if (port[i].produced && taken)
 			return fail(d, CLAST_ERROR_ARGUMENT,

@@ -10,10 +10,10 @@
 
 #define DEFAULT_SECONDS 10
 #define DEFAULT_ENTRIES ((size_t)1 << 20)
-/* The first attempt: the largest table, and additions for each variable of the part, in which chains,
- * residual and dense blocks of up to 8 orders are done. */
-#define FIRST_ENTRIES ((size_t)4096)
+/* Tables made already while a part is built, those of the first attempt after that, and its additions: enough
+ * for chains, residual and dense blocks of up to 8 orders. */
 #define NARROW_ENTRIES ((size_t)64)
+#define FIRST_ENTRIES ((size_t)4096)
 #define FIRST_WORK(VARS) (((uint64_t)1 << 24) + 4096 * (uint64_t)(VARS))
 /* Additions for a block in the second attempt: a few seconds. */
 #define WIDE_WORK ((uint64_t)1 << 31)
@@ -115,7 +115,7 @@ static bool settle_block(solver *s, network *n, const block *b)
 		const uint32_t id = n->var[b->var[k]].id;
 		if (cost_is_infinite(b->value))
 			s->label[id] = network_label(n, b->var[k], 0);
-		ok = network_note_choice(n, b->var[k], 0, NULL, &s->label[id]);
+		ok = network_note_label(n, b->var[k], s->label[id]);
 		network_take_out(n, b->var[k]);
 	}
 	return ok;

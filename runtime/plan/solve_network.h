@@ -168,9 +168,7 @@ bool network_drop_dominated(network *n);
 
 /* Appends words to a proof. */
 bool proof_append(certificate *c, const int64_t *word, size_t words);
-/* Notes in the trail that variable i goes with the labels best[..] for each combination of the neighbours'
- * labels. */
-bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
-			 const uint16_t *best);
+/* Notes in the trail that variable i has the label. */
+bool network_note_label(network *n, uint32_t i, uint16_t label);
 
 #endif

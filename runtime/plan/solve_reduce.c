@@ -72,15 +72,11 @@ static uint16_t *open_record(network *n, uint32_t i, uint32_t neighbours, const 
 	return (uint16_t *)record;
 }
 
-bool network_note_choice(network *n, uint32_t i, uint32_t neighbours, const uint32_t *neighbour,
-			 const uint16_t *best)
+bool network_note_label(network *n, uint32_t i, uint16_t label)
 {
-	size_t entries = 1;
-	for (uint32_t k = 0; k < neighbours; k++)
-		entries *= n->var[neighbour[k]].labels;
-	uint16_t *record = open_record(n, i, neighbours, neighbour, entries);
+	uint16_t *record = open_record(n, i, 0, NULL, 1);
 	if (record)
-		memcpy(record, best, entries * sizeof *best);
+		*record = label;
 	return record != NULL;
 }
 
