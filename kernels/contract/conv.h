@@ -43,6 +43,8 @@ typedef struct conv_params {
 	/* Stride along the channels of the input; 0 means 1. Others are for the first convolution of a
 	 * network, which may read a picture in `first` order; with many input channels they are slow. */
 	ptrdiff_t in_channel;
+	/* Stride along the channels of the output; only the channels-first kernels read it. */
+	ptrdiff_t out_channel;
 	epilogue epilogue;
 } conv_params;
 
@@ -61,6 +63,11 @@ enum { CONV_OUT, CONV_IN, CONV_WEIGHTS, CONV_RESIDUAL, CONV_OPERANDS };
  * dilation - pad along each axis, for y in [0, out). It takes conv_params, where window.in is the input's
  * extents and out the output's. row_begin and row_end are whole, rings 0. */
 
+/* conv_first_f32, depthwise_first_f32 and pool_first_f32 compute the same on channels-first images: the
+ * stride along pixels (axis[PIXEL] of in and out, stride[3] of residual and operands) is 1, and in_channel,
+ * out_channel and stride[4] of the epilogue are any. They are what a runtime without channels-last kernels
+ * has: columns gathered for a matrix product, and vectors along lines. No rings. */
+
 /* Pooling. The axes of the epilogue are those of conv. */
 typedef enum pool_kind {
 	POOL_MAX,            /* -inf where no tap is inside */
@@ -76,6 +83,7 @@ typedef struct pool_params {
 	conv_window window;
 	ptrdiff_t pad_end[3]; /* what POOL_AVERAGE_PADDED counts as inside at the end */
 	image_strides in, out;
+	ptrdiff_t in_channel, out_channel; /* only the channels-first kernel reads these */
 	epilogue epilogue;
 } pool_params;
 

@@ -33,11 +33,13 @@ typedef struct weights_source {
 } weights_source;
 
 typedef enum packing_id {
-	PACKING_GEMM,      /* conv_f32, gemm_f32 */
-	PACKING_DEPTHWISE, /* depthwise_f32: groups channels, in_channels = out_channels = 1 */
-	PACKING_TRANSPOSE, /* conv_transpose_f32 */
-	PACKING_WINOGRAD2, /* winograd2_f32; 1.8 times the size of the weights */
-	PACKING_WINOGRAD4, /* winograd4_f32; 4 times */
+	PACKING_GEMM,            /* conv_f32, gemm_f32 */
+	PACKING_DEPTHWISE,       /* depthwise_f32: groups channels, in_channels = out_channels = 1 */
+	PACKING_TRANSPOSE,       /* conv_transpose_f32 */
+	PACKING_WINOGRAD2,       /* winograd2_f32; 1.8 times the size of the weights */
+	PACKING_WINOGRAD4,       /* winograd4_f32; 4 times */
+	PACKING_FIRST,           /* conv_first_f32 */
+	PACKING_DEPTHWISE_FIRST, /* depthwise_first_f32 */
 	PACKING_COUNT
 } packing_id;
 

@@ -223,6 +223,7 @@ static void check_output(const conv_case *c, const float *out, const char *isa)
 	ptrdiff_t stride[5];
 	size_t o[5], written = 0, untouched = 0;
 	copy_strides(stride, &c->p.out);
+	stride[4] = c->p.out_channel ? c->p.out_channel : 1;
 	for (o[0] = 0; o[0] < c->axes[0]; o[0]++)
 		for (o[1] = 0; o[1] < c->axes[1]; o[1]++)
 			for (o[2] = c->p.window.row_begin; o[2] < c->p.window.row_end; o[2]++)
@@ -494,6 +495,56 @@ Test(conv_transpose, agrees_with_the_sum_for_random_shapes)
 		const conv_case c = random_case(&r, false, true, 20);
 		check(&r, &c, KERNEL_conv_transpose_f32, PACKING_TRANSPOSE);
 	}
+}
+
+/* Channels outside pixels, dense or with gaps; returns the span. */
+static size_t first_strides(rng *r, image_strides *s, ptrdiff_t *channel, size_t batch, const size_t *extent,
+			    size_t channels, bool gaps)
+{
+	s->axis[PIXEL] = 1;
+	s->axis[ROW] = (ptrdiff_t)(extent[PIXEL] + (gaps ? rng_range(r, 0, 5) : 0));
+	s->axis[DEPTH] = s->axis[ROW] * (ptrdiff_t)extent[ROW] + (gaps ? (ptrdiff_t)rng_range(r, 0, 5) : 0);
+	*channel = s->axis[DEPTH] * (ptrdiff_t)extent[DEPTH] + (gaps ? (ptrdiff_t)rng_range(r, 0, 5) : 0);
+	s->batch = *channel * (ptrdiff_t)channels;
+	const size_t extents[5] = { batch, extent[0], extent[1], extent[2], channels };
+	const ptrdiff_t strides[5] = { s->batch, s->axis[0], s->axis[1], 1, *channel };
+	return span(5, extents, strides);
+}
+
+static void first_case(rng *r, bool depthwise, size_t channels)
+{
+	conv_case c = random_case(r, depthwise, false, channels);
+	const weights_shape *s = &c.p.weights;
+	const size_t in_channels = s->groups * s->in_channels, out_channels = s->groups * s->out_channels;
+	const conv_window *w = &c.p.window;
+	c.in = floats_random(r, first_strides(r, &c.p.in, &c.p.in_channel, c.p.batch, w->in, in_channels,
+					      rng_chance(r, 50)));
+	c.out_count = first_strides(r, &c.p.out, &c.p.out_channel, c.p.batch, w->out, out_channels,
+				    rng_chance(r, 50));
+	epilogue *e = &c.p.epilogue;
+	image_strides strides;
+	ptrdiff_t channel;
+	if (e->flags & EPILOGUE_RESIDUAL) {
+		c.residual = floats_random(r, first_strides(r, &strides, &channel, c.p.batch, w->out,
+							    out_channels, rng_chance(r, 50)));
+		copy_strides(e->residual, &strides);
+		e->residual[4] = channel;
+	}
+	if (e->flags & EPILOGUE_PROGRAM && e->operand[0].stride[0] > 0) {
+		c.operand = floats_random(
+			r, first_strides(r, &strides, &channel, c.p.batch, w->out, out_channels, true));
+		copy_strides(e->operand[0].stride, &strides);
+		e->operand[0].stride[4] = channel;
+	}
+	check(r, &c, depthwise ? KERNEL_depthwise_first_f32 : KERNEL_conv_first_f32,
+	      depthwise ? PACKING_DEPTHWISE_FIRST : PACKING_FIRST);
+}
+
+Test(first, convolutions_agree_with_the_sum_for_random_shapes)
+{
+	rng r = { 12 };
+	for (int i = 0; i < 300; i++)
+		first_case(&r, i % 2, i % 20 == 0 ? 120 : 20);
 }
 
 Test(conv, lets_nan_through_the_clamp_and_may_add_in_place)

@@ -4,30 +4,34 @@
 typedef struct image {
 	size_t batch, extent[3], channels;
 	image_strides stride;
+	ptrdiff_t channel;
 	size_t count;
 	float *data;
 } image;
 
-static image random_image(rng *r, size_t batch, const size_t *extent, size_t channels)
+/* first: channels outside pixels. */
+static image random_image(rng *r, size_t batch, const size_t *extent, size_t channels, bool first)
 {
 	image m = { .batch = batch, .channels = channels };
 	memcpy(m.extent, extent, sizeof m.extent);
 	const bool gaps = rng_chance(r, 50);
-	m.stride.axis[2] = (ptrdiff_t)(channels + (gaps ? rng_range(r, 0, 5) : 0));
+	m.stride.axis[2] = first ? 1 : (ptrdiff_t)(channels + (gaps ? rng_range(r, 0, 5) : 0));
 	m.stride.axis[1] =
 		m.stride.axis[2] * (ptrdiff_t)extent[2] + (gaps ? (ptrdiff_t)rng_range(r, 0, 9) : 0);
 	m.stride.axis[0] = m.stride.axis[1] * (ptrdiff_t)extent[1];
-	m.stride.batch = m.stride.axis[0] * (ptrdiff_t)extent[0] + (gaps ? 3 : 0);
+	m.channel = first ? m.stride.axis[0] * (ptrdiff_t)extent[0] + (gaps ? 2 : 0) : 1;
+	m.stride.batch = (first ? m.channel * (ptrdiff_t)channels : m.stride.axis[0] * (ptrdiff_t)extent[0]) +
+			 (gaps ? 3 : 0);
 	const size_t extents[5] = { batch, extent[0], extent[1], extent[2], channels };
 	const ptrdiff_t strides[5] = { m.stride.batch, m.stride.axis[0], m.stride.axis[1], m.stride.axis[2],
-				       1 };
+				       m.channel };
 	m.count = span(5, extents, strides);
 	return m;
 }
 
 static ptrdiff_t offset(const image *m, size_t n, const size_t *at, size_t c)
 {
-	ptrdiff_t o = (ptrdiff_t)n * m->stride.batch + (ptrdiff_t)c;
+	ptrdiff_t o = (ptrdiff_t)n * m->stride.batch + (ptrdiff_t)c * m->channel;
 	for (int a = 0; a < 3; a++)
 		o += (ptrdiff_t)at[a] * m->stride.axis[a];
 	return o;
@@ -41,7 +45,7 @@ static void image_epilogue(rng *r, epilogue *e, const image *out, float **residu
 		e->residual[0] = out->stride.batch;
 		for (int a = 0; a < 3; a++)
 			e->residual[1 + a] = out->stride.axis[a];
-		e->residual[4] = 1;
+		e->residual[4] = out->channel;
 		*residual = floats_random(r, out->count);
 	}
 	if (rng_chance(r, 30)) {
@@ -119,13 +123,14 @@ static double pooled(const pool_params *p, const image *in, size_t n, const size
 	}
 }
 
-static void check_pool(rng *r, const pool_params *p, const image *in, const image *out, const float *residual)
+static void check_pool(rng *r, const pool_params *p, const image *in, const image *out, const float *residual,
+		       kernel_id id)
 {
 	EACH_ISA(t)
 	{
 		float *got = floats_untouched(out->count), *again = floats_untouched(out->count);
 		void *args[] = { got, in->data, (void *)residual };
-		run_whole(t->kernel[KERNEL_pool_f32], p, args);
+		run_whole(t->kernel[id], p, args);
 		size_t o[3], written = 0, untouched = 0;
 		for (size_t n = 0; n < p->batch; n++)
 			for (o[0] = 0; o[0] < out->extent[0]; o[0]++)
@@ -146,7 +151,7 @@ static void check_pool(rng *r, const pool_params *p, const image *in, const imag
 			untouched += is_untouched(got[i]);
 		cr_assert_eq(untouched, out->count - written, "%s: wrote between the elements", t->isa);
 		args[0] = again;
-		run_pieces(r, t->kernel[KERNEL_pool_f32], p, args);
+		run_pieces(r, t->kernel[id], p, args);
 		cr_assert(same_bits(got, again, out->count * sizeof(float)), "%s: the cut into pieces shows",
 			  t->isa);
 	}
@@ -178,16 +183,19 @@ Test(pool, agrees_with_plain_loops)
 				room < 0 ? 1 : (size_t)room / w->stride[a] + 1 + (used && rng_chance(&r, 20));
 		}
 		w->row_end = w->out[ROW];
-		image in = random_image(&r, p.batch, w->in, p.channels),
-		      out = random_image(&r, p.batch, w->out, p.channels);
+		const bool first = i % 3 == 0;
+		image in = random_image(&r, p.batch, w->in, p.channels, first),
+		      out = random_image(&r, p.batch, w->out, p.channels, first);
 		in.data = floats_random(&r, in.count);
 		if (i % 10 == 0)
 			in.data[rng_range(&r, 0, in.count - 1)] = NAN;
 		p.in = in.stride;
 		p.out = out.stride;
+		p.in_channel = in.channel;
+		p.out_channel = out.channel;
 		float *residual;
 		image_epilogue(&r, &p.epilogue, &out, &residual);
-		check_pool(&r, &p, &in, &out, residual);
+		check_pool(&r, &p, &in, &out, residual, first ? KERNEL_pool_first_f32 : KERNEL_pool_f32);
 	}
 }
 
@@ -246,8 +254,8 @@ Test(resize, agrees_with_plain_loops)
 			p.taps[a] = used && rng_chance(&r, 80) ? taps[kind] : 1;
 			random_table(&r, &p, a, &index[a], &weight[a]);
 		}
-		image in = random_image(&r, p.batch, p.in, p.channels),
-		      out = random_image(&r, p.batch, p.out, p.channels);
+		image in = random_image(&r, p.batch, p.in, p.channels, false),
+		      out = random_image(&r, p.batch, p.out, p.channels, false);
 		in.data = floats_random(&r, in.count);
 		p.in_stride = in.stride;
 		p.out_stride = out.stride;

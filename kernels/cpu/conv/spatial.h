@@ -81,6 +81,20 @@ static inline range taps_inside(ptrdiff_t first, size_t count, size_t dilation, 
 	return r;
 }
 
+/* How many taps along axis a count for the average at output position o. */
+static inline size_t taps_counted(const pool_params *p, int a, size_t o)
+{
+	const conv_window *w = &p->window;
+	ptrdiff_t first = first_tap(w, a, o);
+	size_t extent = w->in[a];
+	if (p->kind == POOL_AVERAGE_PADDED) {
+		first += w->pad[a];
+		extent = (size_t)((ptrdiff_t)extent + w->pad[a] + p->pad_end[a]);
+	}
+	const range r = taps_inside(first, w->kernel[a], w->dilation[a], extent);
+	return r.end - r.begin;
+}
+
 /* Cuts a part off the scratch memory; with scratch NULL it only counts. */
 static inline void *scratch_part(char *scratch, size_t *used, size_t bytes)
 {

@@ -150,20 +150,6 @@ static void run_pixel(const spot *s, size_t channels, uint32_t kind)
 	}
 }
 
-/* How many taps along axis a count for the average at output position o. */
-static size_t counted(const pool_params *p, int a, size_t o)
-{
-	const conv_window *w = &p->window;
-	ptrdiff_t first = first_tap(w, a, o);
-	size_t extent = w->in[a];
-	if (p->kind == POOL_AVERAGE_PADDED) {
-		first += w->pad[a];
-		extent = (size_t)((ptrdiff_t)extent + w->pad[a] + p->pad_end[a]);
-	}
-	const range r = taps_inside(first, w->kernel[a], w->dilation[a], extent);
-	return r.end - r.begin;
-}
-
 static size_t find_rows(const pool_params *p, const pixel *at, ptrdiff_t *row)
 {
 	const conv_window *w = &p->window;
@@ -193,13 +179,13 @@ static void run_line(const plan *g, void *const *args, size_t line, const work *
 	const float *residual = NULL;
 	if (e->flags & EPILOGUE_RESIDUAL)
 		residual = (const float *)args[POOL_RESIDUAL] + residual_offset(e, &at);
-	const size_t lines_counted = counted(p, DEPTH, at.z) * counted(p, ROW, at.y);
+	const size_t lines_counted = taps_counted(p, DEPTH, at.z) * taps_counted(p, ROW, at.y);
 	for (size_t x = 0; x < w->out[PIXEL]; x++) {
 		const ptrdiff_t x0 = first_tap(w, PIXEL, x);
 		const range r = taps_inside(x0, w->kernel[PIXEL], w->dilation[PIXEL], w->in[PIXEL]);
 		s.in = (const float *)args[POOL_IN] + x0 * p->in.axis[PIXEL] + (ptrdiff_t)r.begin * s.column;
 		s.columns = r.end - r.begin;
-		s.divisor = (float)(lines_counted * counted(p, PIXEL, x));
+		s.divisor = (float)(lines_counted * taps_counted(p, PIXEL, x));
 		s.out = wk->results ? wk->results + x * p->channels : out + (ptrdiff_t)x * p->out.axis[PIXEL];
 		s.residual = residual ? residual + (ptrdiff_t)x * e->residual[3] : NULL;
 		run_pixel(&s, p->channels, p->kind);

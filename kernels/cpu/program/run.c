@@ -487,9 +487,9 @@ void program_run(const program *p, size_t rows, size_t cols, const program_view 
 	}
 }
 
-void epilogue_run(const epilogue *e, void *const *args, size_t first, size_t axes, const size_t *at,
-		  size_t rows, size_t cols, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row,
-		  void *scratch)
+void epilogue_run_along(const epilogue *e, void *const *args, size_t first, size_t axes, const size_t *at,
+			size_t row_axis, size_t col_axis, size_t rows, size_t cols, const float *in,
+			ptrdiff_t in_row, float *out, ptrdiff_t out_row, void *scratch)
 {
 	if (!(e->flags & EPILOGUE_PROGRAM)) {
 		for (size_t r = 0; r < rows; r++)
@@ -505,7 +505,7 @@ void epilogue_run(const epilogue *e, void *const *args, size_t first, size_t axe
 		const uint32_t dtype = e->operand[i].dtype;
 		view[i] = (program_view){ (char *)args[first + i] +
 						  offset * (ptrdiff_t)kernel_dtype_bytes(dtype),
-					  dtype, stride[axes - 2], stride[axes - 1] };
+					  dtype, stride[row_axis], stride[col_axis] };
 	}
 	const program_view from = { (char *)in, KERNEL_F32, in_row, 1 };
 	const program_view to = { (char *)out, KERNEL_F32, out_row, 1 };

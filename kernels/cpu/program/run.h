@@ -22,13 +22,22 @@ typedef struct program_view {
 void program_run(const program *p, size_t rows, size_t cols, const program_view *view, const program_view *in,
 		 const program_view *out, void *scratch);
 
-/* The program of an epilogue over `rows` rows of `cols` columns, where the rows are consecutive along the
- * last but one axis of the kernel's output. at: coordinates of the first element, one for each of `axes`
- * axes. in: what the kernel computed, row by row in_row apart; out: where the results go. args: the kernel's,
- * first: index of operand 0. Without a program it copies. */
-#define epilogue_run ISA(epilogue_run)
-void epilogue_run(const epilogue *e, void *const *args, size_t first, size_t axes, const size_t *at,
-		  size_t rows, size_t cols, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row,
-		  void *scratch);
+/* The program of an epilogue over `rows` rows of `cols` columns, which are consecutive along two axes of the
+ * kernel's output. at: coordinates of the first element, one for each of `axes` axes. in: what the kernel
+ * computed, row by row in_row apart; out: where the results go. args: the kernel's, first: index of operand
+ * 0. Without a program it copies. */
+#define epilogue_run_along ISA(epilogue_run_along)
+void epilogue_run_along(const epilogue *e, void *const *args, size_t first, size_t axes, const size_t *at,
+			size_t row_axis, size_t col_axis, size_t rows, size_t cols, const float *in,
+			ptrdiff_t in_row, float *out, ptrdiff_t out_row, void *scratch);
+
+/* Along the last two axes. */
+ALWAYS_INLINE void epilogue_run(const epilogue *e, void *const *args, size_t first, size_t axes,
+				const size_t *at, size_t rows, size_t cols, const float *in, ptrdiff_t in_row,
+				float *out, ptrdiff_t out_row, void *scratch)
+{
+	epilogue_run_along(e, args, first, axes, at, axes - 2, axes - 1, rows, cols, in, in_row, out, out_row,
+			   scratch);
+}
 
 #endif

@@ -10,6 +10,7 @@
 #undef KERNEL
 extern const weights_packing ISA(packing_gemm), ISA(packing_depthwise), ISA(packing_transpose);
 extern const weights_packing ISA(packing_winograd2), ISA(packing_winograd4);
+extern const weights_packing ISA(packing_first), ISA(packing_depthwise_first);
 
 extern const cpu_kernels ISA(cpu_kernels);
 const cpu_kernels ISA(cpu_kernels) = {
@@ -26,5 +27,7 @@ const cpu_kernels ISA(cpu_kernels) = {
 		[PACKING_TRANSPOSE] = &ISA(packing_transpose),
 		[PACKING_WINOGRAD2] = &ISA(packing_winograd2),
 		[PACKING_WINOGRAD4] = &ISA(packing_winograd4),
+		[PACKING_FIRST] = &ISA(packing_first),
+		[PACKING_DEPTHWISE_FIRST] = &ISA(packing_depthwise_first),
 	},
 };
