@@ -55,13 +55,17 @@ static void kernel_axes(int spatial, int axes[5])
 	axes[4] = 1;
 }
 
-static void set_strides(const tensor_view *v, int spatial, image_strides *s)
+/* channel: its stride. Vectors may run along pixels, whose stride is therefore 1 even where there is but one. */
+static void set_strides(const tensor_view *v, int spatial, image_strides *s, ptrdiff_t *channel)
 {
 	int axes[5];
 	kernel_axes(spatial, axes);
 	s->batch = v->strides[0];
 	for (int a = 0; a < 3; a++)
 		s->axis[a] = axes[1 + a] < 0 ? 0 : v->strides[axes[1 + a]];
+	if (v->dims[v->rank - 1] == 1)
+		s->axis[PIXEL] = 1;
+	*channel = v->dims[1] == 1 ? 1 : v->strides[1];
 }
 
 /* w is [first, second, kernel...] row-major; source.out or .in follows from which of the two axes is which. */
@@ -84,6 +88,11 @@ typedef struct weight_key {
 	uint32_t kind;
 } weight_key;
 
+static bool kernel_is_first(kernel_id k)
+{
+	return k == KERNEL_conv_first_f32 || k == KERNEL_depthwise_first_f32;
+}
+
 static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id how, const weights_source *source, uint32_t kind,
                               conv_params *p)
 {
@@ -96,9 +105,9 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	memset(&key, 0, sizeof key);
 	key = (weight_key){ l->n->in[1], l->n_in > 2 ? l->n->in[2] : NO_ID, kind };
 	kernel_axes(spatial, axes);
-	set_strides(&l->in_view[0], spatial, &p->in);
-	set_strides(&l->out_view[0], spatial, &p->out);
-	if (!fuse_epilogue(l, 5, axes, &p->epilogue, extra, &count))
+	set_strides(&l->in_view[0], spatial, &p->in, &p->in_channel);
+	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
+	if (!fuse_epilogue_along(l, 5, axes, kernel_is_first(kernel_number) ? 3 : 4, &p->epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
 	const clast_status s = lower_weight(l, how, &p->weights, source, &key, sizeof key, &weight);
 	if (s)
@@ -159,7 +168,14 @@ static clast_status lower_conv(lowering *l)
 	source.out = w->data->strides[0];
 	source.in = w->data->strides[1];
 	const bool depthwise = g.group > 1 && out == 1 && in == 1;
-	if (suits_winograd(l, &p, 12)) {
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	const bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST);
+	if (!last && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
+		return depthwise ? emit_conv(l, KERNEL_depthwise_first_f32, PACKING_DEPTHWISE_FIRST, &source, 6, &p) :
+		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
+	if (!lower_lies(y, PORT_LAST))
+		return CLAST_ERROR_UNSUPPORTED;
+	if (last && suits_winograd(l, &p, 12)) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;
@@ -168,7 +184,34 @@ static clast_status lower_conv(lowering *l)
 	                   emit_conv(l, KERNEL_conv_f32, PACKING_GEMM, &source, 0, &p);
 }
 
-const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .lower = lower_conv };
+/* Elements of the window: those of a weight tensor but its first two axes. */
+static double taps_of(const infer_value *w)
+{
+	double n = 1;
+	for (int a = 2; a < w->data->rank; a++)
+		n *= (double)w->data->dims[a];
+	return n;
+}
+
+static size_t ways_conv(const lower_node *x, lower_way *way)
+{
+	const tensor_view *w = x->in[1].data;
+	const double taps = taps_of(&x->in[1]), depth = (double)w->dims[1], out = lower_count(&x->out[0]);
+	const double in = lower_count(&x->in[0]), weights = (double)view_count(w);
+	const double flops = 2 * out * depth * taps, bytes = 4 * (in + out + weights);
+	/* Columns are gathered once for each output pixel. */
+	const double columns = out / (double)(w->dims[0] ? w->dims[0] : 1) * depth * taps;
+	const bool depthwise = w->dims[1] == 1 && x->in[0].shape.dims[1] == w->dims[0] && w->dims[0] > 1;
+	const bool square = w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3;
+	size_t n = 0;
+	way[n++] = (lower_way){ PORT_LAST, PORT_LAST, depthwise ? 3 * flops : square && depth >= 32 ? flops / 1.6 : flops, bytes };
+	way[n++] = (lower_way){ PORT_FIRST, PORT_FIRST, depthwise ? 6 * flops : flops + 8 * columns, bytes };
+	if (!depthwise && depth <= 4)
+		way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, flops, bytes };
+	return n;
+}
+
+const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .ways = ways_conv, .lower = lower_conv };
 
 /* ---- ConvTranspose ---- */
 

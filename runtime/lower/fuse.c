@@ -599,6 +599,12 @@ static bool match_simple(const program *p, epilogue *e, uint8_t *operand)
 bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
                    size_t *count)
 {
+	return fuse_epilogue_along(l, n, axes, n - 1, e, args, count);
+}
+
+bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
+                         lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
+{
 	uint8_t residual = 0;
 	memset(e, 0, sizeof *e);
 	for (size_t i = 0; i < 1 + EPILOGUE_MAX_OPERANDS; i++)
@@ -611,7 +617,9 @@ bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lo
 			return true;
 		const tensor_view *v = &l->fused_view[residual];
 		bool full = v->dtype == CLAST_FLOAT32 && axis_strides(v, n, axes, e->residual);
-		full &= axes[n - 1] < 0 || v->dims[axes[n - 1]] == 1 || e->residual[n - 1] == 1;
+		if (axes[unit] < 0 || v->dims[axes[unit]] == 1)
+			e->residual[unit] = 1;
+		full &= e->residual[unit] == 1;
 		args[0] = (lower_arg){ ARG_FUSED, residual, 0 };
 		if (full)
 			return true;

@@ -17,7 +17,8 @@ typedef enum port_need {
 	PORT_SAME,    /* the same order as the other PORT_SAME operands; axes may be split. Broadcast operands need not be PORT_SAME */
 	PORT_FIRST,   /* row-major */
 	PORT_LAST,    /* axis 1 innermost, the others in their order */
-	PORT_ROWS     /* axes whole, the last logical axis innermost in memory */
+	PORT_ROWS,    /* axes whole, the last logical axis innermost in memory */
+	PORT_BLOCKED  /* axis 1 in blocks of as many channels as a vector holds, the block innermost, the others in their order */
 } port_need;
 
 typedef struct port {
@@ -31,6 +32,17 @@ typedef struct lower_node {
 	const node *n;
 	const infer_value *in, *out; /* in[i].data is set for constants */
 } lower_node;
+
+/* One of the ways in which a family can run a node: what it needs of the orders of input 0 and output 0, and what it costs on one core.
+ * Extents that are not known count as LOWER_EXTENT, an unknown batch as 1. */
+typedef struct lower_way {
+	port_need in, out;
+	double flops; /* as if all ran at the speed of a large product: what a kernel is slower counts as more */
+	double bytes; /* to and from memory */
+} lower_way;
+
+#define LOWER_MAX_WAYS 8
+#define LOWER_EXTENT 56
 
 #define FUSED_MAX_OPERANDS EPILOGUE_MAX_OPERANDS
 
@@ -97,6 +109,10 @@ typedef struct kernel_family {
 	 * extents. ports: n_in inputs, then n_out outputs. */
 	bool (*accepts)(const lower_node *x, port *ports);
 	bool epilogue; /* can run a fused program on output 0 */
+	/* All ways to run an accepted node, for the planner to choose from; way[0] is what `accepts` stated, and the one that the family is
+	 * made for. Returns their number, at most LOWER_MAX_WAYS. NULL: there is no choice. The ports that lowering finds are those of
+	 * the way chosen. */
+	size_t (*ways)(const lower_node *x, lower_way *way);
 	/* Emits kernel calls. CLAST_ERROR_UNSUPPORTED lets the step fall back to the reference for these shapes. */
 	clast_status (*lower)(lowering *l);
 } kernel_family;
@@ -107,6 +123,14 @@ size_t family_count(void);
 const kernel_family *family_at(size_t index);
 /* The first family that accepts the node, and what it needs; FAMILY_REFERENCE with PORT_VIEW everywhere if none does. */
 uint16_t family_find(const lower_node *x, port *ports);
+
+/* Number of elements, see LOWER_EXTENT. */
+double lower_count(const infer_value *v);
+/* Nanoseconds on one core of a machine with vectors like this one's, an estimate to compare ways and conversions with. */
+double lower_time(double flops, double bytes);
+/* Whether an image [batch, channels, spatial...] lies so that kernels for PORT_LAST, PORT_FIRST or PORT_BLOCKED can walk it. Orders that
+ * differ in axes of extent 1 alone are the same, so more than one may be true. */
+bool lower_lies(const tensor_view *v, port_need how);
 
 /* The elementwise families: whether the node is a function of its inputs element by element that float32 registers compute, so that it
  * can be part of a program: of float32, float16 and bfloat16, comparisons, logic, and conversions that lose nothing on the way. */
@@ -121,6 +145,9 @@ bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_
  * residual and then the operands (ARG_NONE where absent); *count how many. False if it cannot be expressed. */
 bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
                    size_t *count);
+/* The same for a kernel whose vectors run along axes[unit]. */
+bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
+                         lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
 
 /* Calls made by the runtime itself. */
 /* Element-wise group: operands in fused_view, result in out_view[0]. */

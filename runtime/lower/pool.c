@@ -34,13 +34,17 @@ static bool accepts_pool(const lower_node *x, port *ports)
 	return strcmp(x->n->op->name, "LpPool") || p == 1 || p == 2;
 }
 
-static void set_image(const tensor_view *v, image_strides *s)
+/* channel: its stride. Vectors may run along pixels, whose stride is therefore 1 even where there is but one. */
+static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel)
 {
 	s->batch = v->strides[0];
 	for (int a = 0; a < 3; a++) {
 		const int i = a - (5 - v->rank);
 		s->axis[a] = i >= 0 ? v->strides[2 + i] : 0;
 	}
+	if (v->dims[v->rank - 1] == 1)
+		s->axis[PIXEL] = 1;
+	*channel = v->dims[1] == 1 ? 1 : v->strides[1];
 }
 
 static clast_status emit_pool(lowering *l, pool_params *p)
@@ -51,14 +55,18 @@ static clast_status emit_pool(lowering *l, pool_params *p)
 	size_t count;
 	for (int i = 0; i < spatial; i++)
 		axes[4 - spatial + i] = 2 + i;
-	set_image(&l->in_view[0], &p->in);
-	set_image(&l->out_view[0], &p->out);
-	if (!fuse_epilogue(l, 5, axes, &p->epilogue, extra, &count))
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	const bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST);
+	if (!last && !(lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST)))
+		return CLAST_ERROR_UNSUPPORTED;
+	set_image(x, &p->in, &p->in_channel);
+	set_image(y, &p->out, &p->out_channel);
+	if (!fuse_epilogue_along(l, 5, axes, last ? 4 : 3, &p->epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
 	args[POOL_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
 	args[POOL_IN] = (lower_arg){ ARG_IN, 0, 0 };
 	memcpy(args + POOL_RESIDUAL, extra, count * sizeof *extra);
-	return lower_emit(l, KERNEL_pool_f32, p, POOL_RESIDUAL + count, args);
+	return lower_emit(l, last ? KERNEL_pool_f32 : KERNEL_pool_first_f32, p, POOL_RESIDUAL + count, args);
 }
 
 static pool_kind kind_of(const lowering *l)
@@ -95,7 +103,25 @@ static clast_status lower_pool(lowering *l)
 	return emit_pool(l, &p);
 }
 
-const kernel_family family_pool = { .name = "pool", .accepts = accepts_pool, .epilogue = true, .lower = lower_pool };
+/* taps: what each output combines. */
+static size_t ways_of(const lower_node *x, double taps, lower_way *way)
+{
+	const double in = lower_count(&x->in[0]), out = lower_count(&x->out[0]);
+	way[0] = (lower_way){ PORT_LAST, PORT_LAST, 4 * out * taps, 4 * (in + out) };
+	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, 4 * out * taps + 4 * in, 4 * (in + out) };
+	return 2;
+}
+
+static size_t ways_pool(const lower_node *x, lower_way *way)
+{
+	const pool_attrs *a = x->n->attrs;
+	double taps = 1;
+	for (size_t i = 0; i < a->window.kernel_shape.n; i++)
+		taps *= (double)a->window.kernel_shape.v[i];
+	return ways_of(x, taps, way);
+}
+
+const kernel_family family_pool = { .name = "pool", .accepts = accepts_pool, .epilogue = true, .ways = ways_pool, .lower = lower_pool };
 
 static bool accepts_global(const lower_node *x, port *ports)
 {
@@ -117,5 +143,10 @@ static clast_status lower_global(lowering *l)
 	return emit_pool(l, &p);
 }
 
-const kernel_family family_global_pool = { .name = "global_pool", .accepts = accepts_global, .epilogue = true,
+static size_t ways_global(const lower_node *x, lower_way *way)
+{
+	return ways_of(x, lower_count(&x->in[0]) / (lower_count(&x->out[0]) + 1), way);
+}
+
+const kernel_family family_global_pool = { .name = "global_pool", .accepts = accepts_global, .epilogue = true, .ways = ways_global,
 	                                   .lower = lower_global };

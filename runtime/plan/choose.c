@@ -8,7 +8,7 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 	dim_table *t = p->model->dims;
 	const order *o = &p->orders[now];
 	int perm[CLAST_MAX_RANK];
-	order last;
+	order last, blocked;
 	switch (need.need) {
 	case PORT_ABSENT:
 	case PORT_VIEW:
@@ -21,6 +21,8 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 		return 0;
 	case PORT_LAST:
 		return order_last(t, s, &last) ? plan_order(p, &last) : 0;
+	case PORT_BLOCKED:
+		return order_blocked(t, s, 1, (int64_t)cpu_kernels_get()->vector, &blocked) ? plan_order(p, &blocked) : 0;
 	case PORT_ROWS:
 		return s->rank >= 1 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 1 ? now : 0;
 	}
@@ -177,13 +179,35 @@ static bool is_free(const node *n, const node_view *view, uint32_t j)
 	return need == PORT_SAME || need == PORT_WHOLE || need == PORT_VIEW;
 }
 
-clast_status choose_orders(clast_plan *p, graph_id g, const node_view *views, order_choice *c, clast_diag *d)
+size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way *ways)
+{
+	enum { FEW = 8 };
+	infer_value facts[FEW];
+	const kernel_family *family = family_at(view->family);
+	if (!family || !family->ways || n->n_in + n->n_out > FEW || n->out[0] == NO_ID)
+		return 0;
+	for (uint32_t i = 0; i < n->n_in + n->n_out; i++)
+		value_infer(p->model, n->in[i], &facts[i]);
+	return family->ways(&(lower_node){ p->model, n, facts, facts + n->n_in }, ways);
+}
+
+void plan_take_way(const node *n, node_view *view, const lower_way *way)
+{
+	view->ports[0].need = way->in;
+	view->ports[n->n_in].need = way->out;
+}
+
+clast_status choose_orders(clast_plan *p, graph_id g, node_view *views, order_choice *c, clast_diag *d)
 {
 	const graph *x = &p->model->graphs[g];
 	uint64_t state = p->seed * 0x9E3779B97F4A7C15u + g + 1;
 	for (size_t i = 0; i < x->node_count; i++) {
 		const node *n = &p->model->nodes[x->nodes[i]];
-		const node_view *view = &views[x->nodes[i]];
+		node_view *view = &views[x->nodes[i]];
+		lower_way ways[LOWER_MAX_WAYS];
+		const size_t way_count = p->seed ? plan_ways(p, n, view, ways) : 0;
+		if (way_count)
+			plan_take_way(n, view, &ways[next_random(&state) % way_count]);
 		for (uint32_t j = 0; j < n->n_out; j++) {
 			if (n->out[j] == NO_ID)
 				continue;

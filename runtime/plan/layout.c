@@ -30,7 +30,7 @@ typedef struct layout {
 	clast_model *m;
 	const graph *g;
 	graph_id id;
-	const node_view *views;
+	node_view *views;
 	order_choice *choice;
 	candidates *values;      /* by graph value */
 	value_id *class_value;   /* by class */
@@ -174,6 +174,20 @@ static void propagate(layout *l, node_id id)
 	}
 }
 
+static bool offers_ways(const layout *l, const node *n, node_id id, lower_way *ways, size_t *count)
+{
+	*count = is_view(n) ? 0 : plan_ways(l->p, n, &l->views[id], ways);
+	return *count > 0 && has_class(l, n->in[0]) && has_class(l, n->out[0]);
+}
+
+/* The order of a value that a way needs. */
+static uint32_t way_order(layout *l, value_id v, port_need need)
+{
+	shape s;
+	value_shape(l->m, v, &s);
+	return plan_port_order(l->p, &s, (port){ need, false }, 0, 0);
+}
+
 static void find_candidates(layout *l)
 {
 	for (size_t i = 0; i < l->g->input_count; i++)
@@ -182,6 +196,13 @@ static void find_candidates(layout *l)
 		add(l, l->g->captures[i], l->choice->produced[l->g->captures[i]]);
 	for (size_t i = 0; i < l->g->node_count; i++) {
 		const node *n = &l->m->nodes[l->g->nodes[i]];
+		lower_way ways[LOWER_MAX_WAYS];
+		size_t way_count;
+		if (offers_ways(l, n, l->g->nodes[i], ways, &way_count))
+			for (size_t w = 0; w < way_count; w++) {
+				add(l, n->in[0], way_order(l, n->in[0], ways[w].in));
+				add(l, n->out[0], way_order(l, n->out[0], ways[w].out));
+			}
 		for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
 			const value_id v = operand_of(n, k);
 			if (!has_class(l, v))
@@ -256,7 +277,7 @@ static clast_status add_class(layout *l, value_id v)
 typedef struct group_builder {
 	problem_port port[MAX_PORTS];
 	port_owner owner[MAX_PORTS];
-	uint32_t ports, configs;
+	uint32_t ports, configs, native;
 	uint16_t order[MAX_CANDIDATES * MAX_PORTS];
 	uint64_t cost[MAX_CANDIDATES];
 } group_builder;
@@ -279,12 +300,13 @@ static clast_status group_done(layout *l, group_builder *b)
 		return fail_memory(l->d, 0);
 	memcpy(l->owner + l->owner_count, b->owner, b->ports * sizeof *b->owner);
 	l->owner_count += b->ports;
-	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, PROBLEM_NONE, &unused, l->d);
+	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, b->native, &unused, l->d);
 }
 
 static void reset(group_builder *b)
 {
 	b->ports = b->configs = 0;
+	b->native = PROBLEM_NONE;
 }
 
 /* One port with every candidate that the need admits. */
@@ -370,6 +392,41 @@ static clast_status view_group(layout *l, group_builder *b, node_id id)
 	return group_done(l, b);
 }
 
+/* What a way costs more than the fastest, in bytes of conversions that take as long: each is read and written. */
+static uint64_t way_cost(const layout *l, const lower_way *ways, size_t count, size_t at)
+{
+	double least = lower_time(ways[0].flops, ways[0].bytes);
+	for (size_t i = 1; i < count; i++) {
+		const double t = lower_time(ways[i].flops, ways[i].bytes);
+		least = t < least ? t : least;
+	}
+	const double more = (lower_time(ways[at].flops, ways[at].bytes) - least) / lower_time(0, 2);
+	return l->p->count_conversions ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
+}
+
+/* Input 0 and output 0 together, a configuration for each way of the family. Counting conversions makes sense within the kernels of one
+ * order only: a network that stays in row-major order converts nothing and is slow. */
+static clast_status way_group(layout *l, group_builder *b, node_id id, const lower_way *ways, size_t count)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
+	const bool all = !l->p->count_conversions || strcmp(l->p->strategy, "min");
+	reset(b);
+	group_port(l, b, n->in[0], false, id, 0);
+	group_port(l, b, n->out[0], true, id, n->n_in);
+	for (size_t i = 0; i < count; i++) {
+		const uint32_t in = find(x, way_order(l, n->in[0], ways[i].in)), out = find(y, way_order(l, n->out[0], ways[i].out));
+		if (in == NO_ID || out == NO_ID || (!all && i && ways[i].in != ways[0].in && ways[i].out != ways[0].out))
+			continue;
+		if (!i)
+			b->native = b->configs;
+		b->order[b->configs * 2] = (uint16_t)in;
+		b->order[b->configs * 2 + 1] = (uint16_t)out;
+		b->cost[b->configs++] = way_cost(l, ways, count, i);
+	}
+	return group_done(l, b);
+}
+
 static clast_status node_groups(layout *l, group_builder *b, node_id id)
 {
 	const node *n = &l->m->nodes[id];
@@ -377,15 +434,22 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 	const bool tied = !reference && ties_axes(l, id, n);
 	const bool same = !reference && n->n_out && port_of(l, id, n->n_in)->need == PORT_SAME && has_class(l, n->out[0]);
 	clast_status s = CLAST_OK;
+	lower_way ways[LOWER_MAX_WAYS];
+	size_t way_count;
 	if (is_view(n))
 		return view_group(l, b, id);
-	if (same || tied)
+	const bool by_ways = offers_ways(l, n, id, ways, &way_count);
+	if (by_ways)
+		s = way_group(l, b, id, ways, way_count);
+	else if (same || tied)
 		s = tie(l, b, id, !same);
 	for (uint32_t k = 0; !s && k < n->n_in + n->n_out; k++) {
 		const value_id v = operand_of(n, k);
 		const port *need = port_of(l, id, k);
 		const bool produced = k >= n->n_in;
 		if (!has_class(l, v) || (!produced && (reference || need->need == PORT_ABSENT || need->need == PORT_VIEW)))
+			continue;
+		if (by_ways && (k == 0 || k == n->n_in))
 			continue;
 		if ((same && need->need == PORT_SAME) || (tied && same_rank(l, v, n->out[0])))
 			continue;
@@ -437,6 +501,25 @@ static clast_status build(layout *l, const uint32_t *output_orders)
 
 /* ---- The answer ---- */
 
+/* What the ports of a node need from now on: those of the way whose orders were chosen. */
+static void settle(layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const order_choice *c = l->choice;
+	lower_way ways[LOWER_MAX_WAYS];
+	size_t count;
+	if (!offers_ways(l, n, id, ways, &count))
+		return;
+	const uint32_t *reads = c->reads[id];
+	const uint32_t in = reads && reads[0] != NO_ID ? c->conversions[reads[0]].order : c->produced[n->in[0]];
+	const uint32_t out = c->produced[n->out[0]];
+	for (size_t i = 0; i < count; i++)
+		if (way_order(l, n->in[0], ways[i].in) == in && way_order(l, n->out[0], ways[i].out) == out) {
+			plan_take_way(n, &l->views[id], &ways[i]);
+			return;
+		}
+}
+
 static clast_status take(layout *l, const assignment *a)
 {
 	clast_plan *p = l->p;
@@ -466,6 +549,8 @@ static clast_status take(layout *l, const assignment *a)
 		}
 		c->reads[o->node][o->input] = a->reads[i] == PROBLEM_NONE ? NO_ID : base + a->reads[i];
 	}
+	for (size_t i = 0; i < l->g->node_count; i++)
+		settle(l, l->g->nodes[i]);
 	return CLAST_OK;
 }
 
@@ -496,7 +581,7 @@ static clast_status solve_by(layout *l, const strategy *how, const strategy_opti
 	return s;
 }
 
-clast_status layout_choose(clast_plan *p, graph_id g, const node_view *views, const uint32_t *output_orders,
+clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const uint32_t *output_orders,
                            order_choice *choice, clast_diag *d)
 {
 	clast_model *m = p->model;

@@ -125,6 +125,10 @@ uint32_t plan_order(clast_plan *p, const order *o);
  * `now` if that is good enough. */
 uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now, uint32_t same);
 
+/* The ways in which the node's family can run it (lower.h), 0 where there is no choice. What is chosen becomes what the ports need. */
+size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way *ways);
+void plan_take_way(const node *n, node_view *view, const lower_way *way);
+
 /* The order of a pure view's output when its input is in order `from` and nothing moves; false if that cannot be proved possible. */
 bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to);
 
@@ -133,11 +137,11 @@ bool plan_view_order_back(clast_plan *p, const node *n, uint32_t to, uint32_t *f
 
 /* Orders by the strategy of the plan: the exact planner, or one of those it is compared with. output_orders are those the graph's outputs
  * have to be in. */
-clast_status layout_choose(clast_plan *p, graph_id g, const node_view *views, const uint32_t *output_orders,
+clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const uint32_t *output_orders,
                            order_choice *choice, clast_diag *d);
 
 /* Orders without a search, for references and random orders: channels-last around kernels that want it, elsewhere what comes in. */
-clast_status choose_orders(clast_plan *p, graph_id g, const node_view *views, order_choice *choice, clast_diag *d);
+clast_status choose_orders(clast_plan *p, graph_id g, node_view *views, order_choice *choice, clast_diag *d);
 
 /* Groups: tail[i] is the node at which node i's group is emitted (itself if alone). */
 typedef struct grouping {

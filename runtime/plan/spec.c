@@ -370,6 +370,8 @@ static bool serves(const tensor_view *v, port need)
 {
 	if (need.need == PORT_ABSENT || need.need == PORT_VIEW)
 		return true;
+	if (need.need == PORT_BLOCKED)
+		return lower_lies(v, PORT_BLOCKED);
 	for (int a = 0; a < v->rank; a++)
 		if (v->split[a] && need.need != PORT_SAME)
 			return false;

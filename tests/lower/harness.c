@@ -174,13 +174,38 @@ static void fill_nan(void *memory, size_t bytes)
 	memset(memory, 0xff, bytes);
 }
 
+/* Channels in blocks of one vector, the block innermost. Returns the span. */
+static int64_t block_channels(lower_case *c, tensor_view *v)
+{
+	const int64_t block = (int64_t)cpu_kernels_get()->vector;
+	int64_t stride = block;
+	for (int a = v->rank - 1; a >= 0; a--) {
+		if (a == 1)
+			continue;
+		if (!a) {
+			v->split[1] = 2;
+			v->first_factor[1] = 0;
+			v->factor_count = 2;
+			v->factors[0] = (axis_factor){ v->dims[1] / block, stride };
+			v->factors[1] = (axis_factor){ block, 1 };
+			stride *= v->dims[1] / block;
+		}
+		v->strides[a] = stride;
+		stride *= v->dims[a];
+		stride += below(c->seed, 3) * below(c->seed, 2);
+	}
+	return stride;
+}
+
 static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64_t *dims, port need, const int *same, storage *s)
 {
 	int perm[CLAST_MAX_RANK];
 	int64_t stride = need.unit || below(c->seed, 2) ? 1 : 2;
 	random_perm(c->seed, need.need, rank, same, perm);
 	view_dense(&s->view, dtype, rank, dims, NULL);
-	for (int i = rank - 1; i >= 0; i--) {
+	if (need.need == PORT_BLOCKED)
+		stride = block_channels(c, &s->view);
+	for (int i = need.need == PORT_BLOCKED ? -1 : rank - 1; i >= 0; i--) {
 		s->view.strides[perm[i]] = stride;
 		stride = stride * (dims[perm[i]] ? dims[perm[i]] : 1) + below(c->seed, 3) * below(c->seed, 2);
 	}
@@ -495,6 +520,13 @@ void case_run(lower_case *c, const char *name, bool with_epilogue)
 	const kernel_family *family = family_at(found);
 	cr_assert_str_eq(family->name, name, "%s goes to %s", c->op, family->name);
 	t.with_epilogue = with_epilogue && family->epilogue;
+	lower_way ways[LOWER_MAX_WAYS];
+	const size_t count = family->ways ? family->ways(&x, ways) : 0;
+	if (count) {
+		const lower_way *way = &ways[below(c->seed, (int64_t)count)];
+		t.ports[0].need = way->in;
+		t.ports[c->n_in].need = way->out;
+	}
 	prepare(&t);
 	run_reference(&t);
 	run_lowered(&t, family);
