@@ -94,11 +94,32 @@ bool order_blocked(dim_table *t, const shape *s, int axis, int64_t block, order 
 	return true;
 }
 
+/* A factor that is the product of whole axes, found without a division, which unknown extents that may be 0 do not allow. */
+static int whole_axes(dim_table *t, order_factor f, const shape *s, const dim *strides, order_factor *parts)
+{
+	dim covered = 1;
+	int n = 0;
+	for (int a = s->rank - 1; a >= 0; a--) {
+		if (s->dims[a] == 1 || (!n && strides[a] != f.stride))
+			continue;
+		parts[n++] = (order_factor){ strides[a], s->dims[a] };
+		covered = dim_mul(t, covered, s->dims[a]);
+		if (covered == f.extent)
+			return n;
+	}
+	return 0;
+}
+
 /* Splits f at the axis boundaries inside it; boundaries ascend with falling axis number. */
 static bool split_factor(dim_table *t, order_factor f, const shape *s, const dim *strides, order *out)
 {
 	order_factor parts[CLAST_MAX_RANK + 1];
-	int n = 0;
+	int n = whole_axes(t, f, s, strides, parts);
+	for (int i = n; i-- > 0;)
+		if (!append(out, parts[i].stride, parts[i].extent))
+			return false;
+	if (n)
+		return true;
 	for (int a = s->rank - 1; a >= 0; a--) {
 		dim below, above;
 		if (s->dims[a] == 1 || strides[a] == f.stride || !dim_divide(t, strides[a], f.stride, &below) || below == 1)
@@ -263,6 +284,124 @@ bool order_view(const order *o, clast_dtype dtype, int rank, const int64_t *dims
 			memcpy(out->factors + out->factor_count, parts, (size_t)n * sizeof *parts);
 			out->factor_count = (uint8_t)(out->factor_count + n);
 		}
+	}
+	return true;
+}
+
+typedef struct placed {
+	int axis;
+	int64_t stride, inner, extent;
+} placed;
+
+static bool add_placed(placed *list, int *n, placed x)
+{
+	if (x.extent == 1)
+		return true;
+	if (x.stride <= 0 || *n == ORDER_MAX_FACTORS)
+		return false;
+	int at = (*n)++;
+	for (; at > 0 && list[at - 1].stride < x.stride; at--)
+		list[at] = list[at - 1];
+	list[at] = x;
+	return true;
+}
+
+bool order_of_view(dim_table *t, const tensor_view *v, const shape *s, order *out)
+{
+	placed list[ORDER_MAX_FACTORS];
+	dim strides[CLAST_MAX_RANK];
+	int n = 0;
+	if (v->rank != s->rank || !flat_strides(t, s, strides))
+		return false;
+	for (int a = 0; a < v->rank; a++) {
+		int64_t inner = 1;
+		if (s->dims[a] == 1)
+			continue;
+		if (v->dims[a] == 1) /* known to the view alone: the axis has no place in it */
+			return false;
+		if (!v->split[a] && !add_placed(list, &n, (placed){ a, v->strides[a], 1, v->dims[a] }))
+			return false;
+		for (int i = v->split[a]; i-- > 0;) {
+			const axis_factor *f = &v->factors[v->first_factor[a] + i];
+			if (!add_placed(list, &n, (placed){ a, f->stride, inner, f->extent }))
+				return false;
+			inner *= f->extent;
+		}
+	}
+	out->n = 0;
+	for (int i = 0; i < n; i++) {
+		const placed *x = &list[i];
+		const bool whole = x->extent == v->dims[x->axis];
+		if ((!whole && !dim_is_number(s->dims[x->axis])) ||
+		    !append(out, dim_mul(t, strides[x->axis], x->inner), whole ? s->dims[x->axis] : x->extent))
+			return false;
+	}
+	normalise(t, out);
+	return true;
+}
+
+bool order_carried(dim_table *t, const order *o, const shape *from, const shape *to, order *out)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS], perm[CLAST_MAX_RANK], have[CLAST_MAX_RANK] = { 0 };
+	dim inner[ORDER_MAX_FACTORS], strides[CLAST_MAX_RANK];
+	if (from->rank != to->rank)
+		return false;
+	if (order_axes(t, o, from, perm))
+		return order_permuted(t, to, perm, out);
+	if (!refine(t, o, from, &fine, axes, inner) || !flat_strides(t, to, strides))
+		return false;
+	out->n = 0;
+	for (int i = 0; i < fine.n; i++) {
+		const int a = axes[i];
+		const bool same = from->dims[a] == to->dims[a], whole = inner[i] == 1 && fine.factors[i].extent == from->dims[a];
+		have[a] = 1;
+		if (!same && !whole)
+			return false;
+		if (!append(out, dim_mul(t, strides[a], inner[i]), same ? fine.factors[i].extent : to->dims[a]))
+			return false;
+	}
+	for (int a = 0; a < to->rank; a++)
+		if (!have[a] && to->dims[a] != 1)
+			return false;
+	normalise(t, out);
+	return true;
+}
+
+bool order_restricted(dim_table *t, const order *o, const shape *s, const shape *operand, order *out)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS];
+	dim inner[ORDER_MAX_FACTORS], strides[CLAST_MAX_RANK];
+	const int shift = s->rank - operand->rank;
+	if (shift < 0 || !refine(t, o, s, &fine, axes, inner) || !flat_strides(t, operand, strides))
+		return false;
+	out->n = 0;
+	for (int i = 0; i < fine.n; i++) {
+		const int a = axes[i] - shift;
+		if (a < 0 || operand->dims[a] == 1)
+			continue;
+		if (operand->dims[a] != s->dims[axes[i]] || !append(out, dim_mul(t, strides[a], inner[i]), fine.factors[i].extent))
+			return false;
+	}
+	normalise(t, out);
+	return true;
+}
+
+bool order_digits(dim_table *t, const order *o, const shape *s, int axis, axis_digits *out)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS], pieces[CLAST_MAX_RANK] = { 0 };
+	dim inner[ORDER_MAX_FACTORS];
+	if (!refine(t, o, s, &fine, axes, inner))
+		return false;
+	*out = (axis_digits){ .innermost = true, .whole = true };
+	for (int i = 0; i < fine.n; i++) {
+		if (axes[i] == axis)
+			out->digit[out->n++] = (order_factor){ inner[i], fine.factors[i].extent };
+		else if (out->n)
+			out->innermost = false;
+		out->whole &= axes[i] == axis || !pieces[axes[i]]++;
 	}
 	return true;
 }

@@ -50,6 +50,21 @@ bool order_transpose(dim_table *t, const order *o, const shape *s, const int *pe
 bool order_axes(dim_table *t, const order *o, const shape *s, int *perm);
 /* The dense view of a value in this order: s numeric, o with every dim a number. */
 bool order_view(const order *o, clast_dtype dtype, int rank, const int64_t *dims, void *data, tensor_view *out);
+/* The order in which the elements of a view follow one another, whatever gaps lie between them. s is the shape, symbolic or not, v the view at
+ * some numbers for its symbols; an axis whose extent is no number must be whole. False for axes that do not move or run backwards. */
+bool order_of_view(dim_table *t, const tensor_view *v, const shape *s, order *out);
+/* The same order of a value of another shape but equal rank: axes of equal extents keep their factors, others must be whole. */
+bool order_carried(dim_table *t, const order *o, const shape *from, const shape *to, order *out);
+/* The order of an operand that is broadcast to a value in order o: the factors of the axes that it has, aligned from the right. */
+bool order_restricted(dim_table *t, const order *o, const shape *s, const shape *operand, order *out);
+/* Factors of one axis as they follow one another in memory, outermost first: each digit's weight within the axis and its extent. */
+typedef struct axis_digits {
+	int n;
+	order_factor digit[ORDER_MAX_FACTORS];
+	bool innermost; /* nothing of another axis lies between or below them */
+	bool whole;     /* every other axis is in one piece */
+} axis_digits;
+bool order_digits(dim_table *t, const order *o, const shape *s, int axis, axis_digits *out);
 /* Writes "N H W C" (rank 3 to 5) or "d0 d2 d1", factors of a split axis as "C/8" and "C%8". */
 void order_format(dim_table *t, const order *o, const shape *s, char *buffer, size_t bytes);
 

@@ -16,7 +16,7 @@ static bool accepts(const lower_node *x, port *ports)
 		return false;
 	for (uint32_t i = 0; i < x->n->n_in; i++)
 		ports[i] = (port){ PORT_VIEW, false };
-	ports[x->n->n_in] = (port){ PORT_WHOLE, false };
+	ports[x->n->n_in] = (port){ PORT_VIEW, false };
 	return true;
 }
 

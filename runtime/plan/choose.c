@@ -49,75 +49,17 @@ static bool same_shape(const clast_model *m, value_id a, value_id b)
 	return x->rank == y->rank && x->rank >= 0 && !memcmp(x->dims, y->dims, (size_t)x->rank * sizeof(dim));
 }
 
-bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to)
-{
-	clast_model *m = p->model;
-	infer_value in[2], out;
-	view_step steps[MAX_VIEW_STEPS];
-	memset(in, 0, sizeof in);
-	value_infer(m, n->in[0], &in[0]);
-	value_infer(m, n->out[0], &out);
-	const infer_in query = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
-	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&query, &out, steps);
-	order o = p->orders[from], next;
-	shape s = in[0].shape;
-	for (int i = 0; i < count; i++) {
-		if (steps[i].permute) {
-			if (!order_transpose(m->dims, &o, &s, steps[i].perm, &next))
-				return false;
-			o = next;
-		}
-		s = steps[i].shape;
-	}
-	if (count < 0 || !order_refine(m->dims, &o, &out.shape, &next))
-		return false;
-	*to = plan_order(p, &o);
-	return *to != UINT32_MAX;
-}
-
-bool plan_view_order_back(clast_plan *p, const node *n, uint32_t to, uint32_t *from)
-{
-	clast_model *m = p->model;
-	infer_value in[1], out;
-	view_step steps[MAX_VIEW_STEPS];
-	memset(in, 0, sizeof in);
-	value_infer(m, n->in[0], &in[0]);
-	value_infer(m, n->out[0], &out);
-	const infer_in query = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
-	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&query, &out, steps);
-	order o = p->orders[to], before;
-	uint32_t check;
-	for (int i = count - 1; i >= 0; i--) {
-		int inverse[CLAST_MAX_RANK];
-		if (!steps[i].permute)
-			continue;
-		for (int a = 0; a < steps[i].shape.rank; a++)
-			inverse[steps[i].perm[a]] = a;
-		if (!order_transpose(m->dims, &o, &steps[i].shape, inverse, &before))
-			return false;
-		o = before;
-	}
-	if (count < 0 || !order_refine(m->dims, &o, &in[0].shape, &before))
-		return false;
-	*from = plan_order(p, &o);
-	return *from != UINT32_MAX && plan_view_order(p, n, *from, &check) && check == to;
-}
-
 /* An operator that works along axes of an input of the same rank keeps its order as a permutation of axes. */
 static uint32_t keep_axes(clast_plan *p, const node *n, value_id out, uint32_t from)
 {
 	clast_model *m = p->model;
 	shape in, to;
-	int perm[CLAST_MAX_RANK];
 	order o;
 	if (!n->n_in || n->in[0] == NO_ID)
 		return 0;
 	value_shape(m, n->in[0], &in);
 	value_shape(m, out, &to);
-	if (in.rank < 0 || in.rank != to.rank || !from || !order_axes(m->dims, &p->orders[from], &in, perm) ||
-	    !order_permuted(m->dims, &to, perm, &o))
-		return 0;
-	return plan_order(p, &o);
+	return in.rank >= 0 && from && order_carried(m->dims, &p->orders[from], &in, &to, &o) ? plan_order(p, &o) : 0;
 }
 
 static uint32_t choose_output(clast_plan *p, const node *n, const node_view *view, uint32_t j, const order_choice *c)

@@ -37,6 +37,8 @@ typedef struct layout {
 	size_t class_capacity;
 	port_owner *owner;       /* by port of the problem */
 	size_t owner_count, owner_capacity;
+	uint32_t *slots;         /* scratch: orders of the inputs of a join */
+	size_t slot_capacity;
 	problem problem;
 	bool changed, failed;    /* failed: out of memory */
 	clast_diag *d;
@@ -107,19 +109,16 @@ static bool same_rank(const layout *l, value_id a, value_id b)
 	return has_class(l, a) && has_class(l, b) && l->m->values[a].rank == l->m->values[b].rank;
 }
 
-/* What order `from` of value a is as a permutation of axes, applied to value b. */
+/* What order `from` of value a is for value b of another shape. */
 static uint32_t carry(layout *l, value_id a, uint32_t from, value_id b)
 {
 	shape x, y;
-	int perm[CLAST_MAX_RANK];
 	order o;
 	if (!from)
 		return 0;
 	value_shape(l->m, a, &x);
 	value_shape(l->m, b, &y);
-	if (!order_axes(l->m->dims, &l->p->orders[from], &x, perm) || !order_permuted(l->m->dims, &y, perm, &o))
-		return NO_ID;
-	return plan_order(l->p, &o);
+	return order_carried(l->m->dims, &l->p->orders[from], &x, &y, &o) ? plan_order(l->p, &o) : NO_ID;
 }
 
 static void spread(layout *l, value_id a, value_id b, bool same_shape)
@@ -138,14 +137,76 @@ static bool ties_axes(const layout *l, node_id id, const node *n)
 		return false;
 	const port_need in = port_of(l, id, 0)->need, out = port_of(l, id, n->n_in)->need;
 	return (in == PORT_WHOLE || in == PORT_VIEW || in == PORT_ROWS) && (out == PORT_WHOLE || out == PORT_VIEW || out == PORT_ROWS) &&
-	       (n->op->rule == RULE_AXIS || n->op->rule == RULE_ANY || n->op->rule == RULE_CHANNELS || n->op->window || n->op->join ||
-	        in == PORT_ROWS);
+	       (n->op->rule == RULE_AXIS || n->op->rule == RULE_ANY || n->op->rule == RULE_CHANNELS || in == PORT_ROWS);
+}
+
+/* Nodes whose kernels leave inputs or outputs where they are. */
+static bool is_window(const layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	return n->op->window && l->views[id].family != FAMILY_REFERENCE && port_of(l, id, 0)->need == PORT_VIEW;
+}
+
+static bool is_join(const layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	return n->op->join && l->views[id].family != FAMILY_REFERENCE && port_of(l, id, 0)->need == PORT_VIEW;
+}
+
+static void propagate_window(layout *l, const node *n)
+{
+	uint32_t to;
+	bool copies;
+	if (!has_class(l, n->in[0]))
+		return;
+	for (uint32_t j = 0; j < n->n_out; j++) {
+		if (!has_class(l, n->out[j]))
+			continue;
+		for (uint32_t i = 0; i < l->values[n->in[0]].n; i++)
+			if (plan_window_order(l->p, n, j, l->values[n->in[0]].order[i], &to, &copies))
+				add(l, n->out[j], to);
+		if (same_rank(l, n->out[j], n->in[0]))
+			spread(l, n->out[j], n->in[0], false);
+	}
+}
+
+/* Orders of the inputs in their slots, in l->slots; false if there are none. */
+static bool slots_of(layout *l, const node *n, uint32_t from, bool *copies)
+{
+	if (!grow(&l->p->memory, &l->slots, &l->slot_capacity, n->n_in, sizeof *l->slots)) {
+		l->failed = true;
+		return false;
+	}
+	return plan_slot_orders(l->p, n, from, l->slots, copies);
+}
+
+static void propagate_join(layout *l, const node *n)
+{
+	bool copies;
+	if (!has_class(l, n->out[0]))
+		return;
+	for (uint32_t i = 0; i < l->values[n->out[0]].n; i++) {
+		const bool there = slots_of(l, n, l->values[n->out[0]].order[i], &copies);
+		for (uint32_t k = 0; there && k < n->n_in; k++)
+			add(l, n->in[k], l->slots[k]);
+	}
+	for (uint32_t k = 0; k < n->n_in; k++)
+		if (same_rank(l, n->in[k], n->out[0]))
+			spread(l, n->in[k], n->out[0], false);
 }
 
 static void propagate(layout *l, node_id id)
 {
 	const node *n = &l->m->nodes[id];
 	uint32_t to;
+	if (is_window(l, id)) {
+		propagate_window(l, n);
+		return;
+	}
+	if (is_join(l, id)) {
+		propagate_join(l, n);
+		return;
+	}
 	if (is_view(n)) {
 		if (!has_class(l, n->in[0]) || !has_class(l, n->out[0]))
 			return;
@@ -427,6 +488,74 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 	return group_done(l, b);
 }
 
+/* The bytes of a value that a kernel copies on the way, a little less than a conversion, which is a step of its own; nothing where
+ * conversions are counted. */
+static uint64_t copy_cost(const layout *l, value_id v)
+{
+	return l->p->count_conversions ? 0 : value_cost(l, v) - 1;
+}
+
+/* Input 0 and the windows cut out of it, for each order of the input. */
+static clast_status window_group(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]];
+	clast_status s = CLAST_OK;
+	reset(b);
+	if (has_class(l, n->in[0]) && x->class != NO_ID)
+		group_port(l, b, n->in[0], false, id, 0);
+	for (uint32_t j = 0; b->ports && j < n->n_out; j++)
+		if (has_class(l, n->out[j]) && !group_port(l, b, n->out[j], true, id, n->n_in + j))
+			b->ports = 0;
+	for (uint32_t i = 0; b->ports > 1 && i < x->n; i++) {
+		bool legal = true;
+		b->order[b->configs * b->ports] = (uint16_t)i;
+		b->cost[b->configs] = 0;
+		for (uint32_t k = 1; legal && k < b->ports; k++) {
+			const uint32_t j = b->owner[k].input - n->n_in;
+			uint32_t to;
+			bool copies;
+			const uint32_t at = plan_window_order(l->p, n, j, x->order[i], &to, &copies) ? find(&l->values[n->out[j]], to) : NO_ID;
+			legal = at != NO_ID;
+			b->order[b->configs * b->ports + k] = (uint16_t)at;
+			b->cost[b->configs] += legal && copies ? copy_cost(l, n->out[j]) : 0;
+		}
+		b->configs += legal;
+	}
+	if (b->configs)
+		return group_done(l, b);
+	for (uint32_t j = 0; !s && j < n->n_out; j++) /* no window in any order: copies */
+		if (has_class(l, n->out[j]))
+			s = single(l, b, n->out[j], true, id, n->n_in + j, port_of(l, id, n->n_in + j));
+	return s;
+}
+
+/* The output and its inputs as they lie in their slots. */
+static clast_status join_group(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *y = &l->values[n->out[0]];
+	reset(b);
+	if (!has_class(l, n->out[0]))
+		return CLAST_OK;
+	bool room = group_port(l, b, n->out[0], true, id, n->n_in);
+	for (uint32_t k = 0; room && k < n->n_in; k++)
+		if (has_class(l, n->in[k]) && l->values[n->in[k]].class != NO_ID)
+			room = group_port(l, b, n->in[k], false, id, k);
+	for (uint32_t i = 0; room && i < y->n; i++) {
+		bool copies, legal = slots_of(l, n, y->order[i], &copies);
+		b->order[b->configs * b->ports] = (uint16_t)i;
+		b->cost[b->configs] = legal && copies ? copy_cost(l, n->out[0]) : 0;
+		for (uint32_t k = 1; legal && k < b->ports; k++) {
+			const uint32_t input = b->owner[k].input, at = find(&l->values[n->in[input]], l->slots[input]);
+			legal = at != NO_ID;
+			b->order[b->configs * b->ports + k] = (uint16_t)at;
+		}
+		b->configs += legal;
+	}
+	return b->configs ? group_done(l, b) : single(l, b, n->out[0], true, id, n->n_in, port_of(l, id, n->n_in));
+}
+
 static clast_status node_groups(layout *l, group_builder *b, node_id id)
 {
 	const node *n = &l->m->nodes[id];
@@ -438,6 +567,10 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 	size_t way_count;
 	if (is_view(n))
 		return view_group(l, b, id);
+	if (is_window(l, id))
+		return window_group(l, b, id);
+	if (is_join(l, id))
+		return join_group(l, b, id);
 	const bool by_ways = offers_ways(l, n, id, ways, &way_count);
 	if (by_ways)
 		s = way_group(l, b, id, ways, way_count);
@@ -605,5 +738,6 @@ clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const ui
 	mem_free(&p->memory, l.values, bytes);
 	mem_free(&p->memory, l.class_value, l.class_capacity * sizeof *l.class_value);
 	mem_free(&p->memory, l.owner, l.owner_capacity * sizeof *l.owner);
+	mem_free(&p->memory, l.slots, l.slot_capacity * sizeof *l.slots);
 	return s;
 }

@@ -86,6 +86,8 @@ struct clast_plan {
 	index_set order_set;
 	uint32_t *symbol_of;    /* by dim id - DIM_FIRST_ID: the symbol's index, or NO_ID */
 	size_t symbol_of_count;
+	int64_t *samples;       /* a value for each symbol, made when first asked for (relate.c) */
+	size_t sample_count;
 
 	pthread_mutex_t lock;   /* of the pool of packed weights */
 	packed_weight *weights;
@@ -134,6 +136,13 @@ bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to);
 
 /* The order of its input that leaves a pure view's output in order `to`. */
 bool plan_view_order_back(clast_plan *p, const node *n, uint32_t to, uint32_t *from);
+
+/* The order of output j of a node that cuts windows out of input 0, when that is in order `from` and nothing moves; false if no window can
+ * be cut there. *copies: the window has gaps that make a copy of it necessary. */
+bool plan_window_order(clast_plan *p, const node *n, uint32_t j, uint32_t from, uint32_t *to, bool *copies);
+/* The orders of all inputs of a node that joins them, as they would lie in their slots of output 0 in order `from`; false if there are no
+ * such slots. *copies: no kernel could write into them. */
+bool plan_slot_orders(clast_plan *p, const node *n, uint32_t from, uint32_t *to, bool *copies);
 
 /* Orders by the strategy of the plan: the exact planner, or one of those it is compared with. output_orders are those the graph's outputs
  * have to be in. */

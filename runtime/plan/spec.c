@@ -617,20 +617,47 @@ static clast_status place_view(specialisation *s, const plan_step *step, uint32_
 	return copy_view(s, step, index, out, d);
 }
 
-/* Whether the elements of v follow one another as those of the value's order do; axes that do not move may be anywhere. */
+/* One piece of an axis, outermost first. */
+typedef struct piece {
+	int64_t extent, stride;
+	bool split;
+} piece;
+
+static int pieces_of(const tensor_view *v, piece *list)
+{
+	int n = 0;
+	for (int a = 0; a < v->rank; a++) {
+		if (!v->split[a]) {
+			list[n++] = (piece){ v->dims[a], llabs(v->strides[a]), false };
+			continue;
+		}
+		for (int i = 0; i < v->split[a]; i++) {
+			const axis_factor *f = &v->factors[v->first_factor[a] + i];
+			if (f->extent != 1)
+				list[n++] = (piece){ f->extent, llabs(f->stride), true };
+		}
+	}
+	return n;
+}
+
+/* Whether the elements of v follow one another as those of the value's order do; axes that do not move may be anywhere. The factors of a
+ * split axis lie as closely as in dense memory. */
 static bool follows_order(specialisation *s, uint32_t pv, const tensor_view *v)
 {
 	tensor_view dense;
+	piece x[CLAST_MAX_RANK + VIEW_MAX_FACTORS], y[CLAST_MAX_RANK + VIEW_MAX_FACTORS];
 	if (!dense_view(s, pv, &dense) || dense.rank != v->rank)
 		return false;
-	for (int a = 0; a < v->rank; a++) {
-		if (v->dims[a] != dense.dims[a] || v->split[a] || dense.split[a])
+	const int n = pieces_of(v, x);
+	if (n != pieces_of(&dense, y))
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (x[i].extent != y[i].extent || (y[i].split && x[i].stride != y[i].stride))
 			return false;
-		for (int b = 0; b < a; b++) {
-			const int64_t x = llabs(v->strides[a]), y = llabs(v->strides[b]);
-			if (v->dims[a] != 1 && v->dims[b] != 1 && x && y && (x < y) != (dense.strides[a] < dense.strides[b]))
+		for (int k = 0; k < i; k++)
+			if (x[i].extent != 1 && x[k].extent != 1 && x[i].stride && x[k].stride &&
+			    (x[i].stride < x[k].stride) != (y[i].stride < y[k].stride))
 				return false;
-		}
 	}
 	return true;
 }
@@ -751,7 +778,8 @@ static clast_status place_join(specialisation *s, const plan_step *step, uint32_
 		spec_place *x = place_of(s, in[i]);
 		const uint32_t made = producer[in[i] - s->block->first_value];
 		tensor_view slot;
-		if (!x->known && made != NO_ID && slot_of(&y->view, axis, at, extent, &slot) && follows_order(s, in[i], &slot)) {
+		if (!x->known && made != NO_ID && slot_of(&y->view, axis, at, extent, &slot) && !slot.split[axis] &&
+		    follows_order(s, in[i], &slot)) {
 			const plan_step *maker = &p->steps[s->block->first_step + made];
 			if (!is_window_step(p, maker) && !p->values[in[i]].constant && maker_serves(p, maker, in[i], &slot)) {
 				*x = (spec_place){ true, y->base, slot };
@@ -818,6 +846,8 @@ static bool *slotted_inputs(specialisation *s, const plan_step *step)
 		const spec_place *x = place_of(s, step_in(p, step)[i]);
 		tensor_view slot;
 		list[i] = slot_of(&y->view, axis, at, x->view.dims[axis], &slot) && same_place(x, y->base, &slot);
+		if (!list[i])
+			s->copy_bytes += (size_t)view_count(&x->view) * clast_dtype_bytes(x->view.dtype);
 		at += x->view.dims[axis];
 	}
 	return list;
