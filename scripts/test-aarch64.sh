@@ -11,32 +11,7 @@ zoo=${CLAST_ZOO:-build/zoo}
 nodes_floor=$(sed -n 's/^nodes_floor=//p' scripts/test.sh)
 # Those that need no more than themselves; test_cli starts the program in ways that qemu-exec.c does not reach.
 unit_tests="base importer ops passes plan kernels api"
-passed=0
-failed=0
-rm -rf $logs
-mkdir -p $logs
-
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
-}
-
-# check NAME COMMAND...: counts the command's success; shows the end of what it wrote if it fails.
-check() {
-	local name=$1 log
-	log=$logs/$(tr -c 'a-zA-Z0-9\n' - <<<"$1").log
-	shift
-	if "$@" >"$log" 2>&1; then
-		passed=$((passed + 1))
-		echo "passed  $name"
-		return 0
-	fi
-	failed=$((failed + 1))
-	echo "FAILED  $name: the end of $log:"
-	tail -n 40 "$log" | sed 's/^/    /'
-	return 1
-}
+. scripts/check.sh
 
 build() {
 	cmake --preset aarch64 -DCLAST_TESTS=ON &&

@@ -6,32 +6,7 @@ logs=build/test-logs
 nodes=/usr/share/libonnx-testdata/data/node
 # Cases of ONNX 1.12's node tests that passed when this was set; the rest asks for random numbers or sequences.
 nodes_floor=855
-passed=0
-failed=0
-rm -rf $logs
-mkdir -p $logs
-
-finish() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ]
-	exit
-}
-
-# check NAME COMMAND...: counts the command's success; shows the end of what it wrote if it fails.
-check() {
-	local name=$1 log
-	log=$logs/$(tr -c 'a-zA-Z0-9\n' - <<<"$1").log
-	shift
-	if "$@" >"$log" 2>&1; then
-		passed=$((passed + 1))
-		echo "passed  $name"
-		return 0
-	fi
-	failed=$((failed + 1))
-	echo "FAILED  $name: the end of $log:"
-	tail -n 40 "$log" | sed 's/^/    /'
-	return 1
-}
+. scripts/check.sh
 
 build() { # PRESET
 	cmake --preset "$1" -DCLAST_TESTS=ON && cmake --build --preset "$1"
