@@ -1,5 +1,7 @@
 /* ONNX NonZero: the indices of all elements that are not zero, one column each, in row-major order. A string
  * is zero when empty. */
+#include <string.h>
+
 #include "infer.h"
 
 static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
@@ -26,9 +28,54 @@ static bool is_nonzero(const tensor_view *x, int64_t at)
 	return dtype_is_float(x->dtype) ? load_real(x, at) != 0 : load_int(x, at) != 0;
 }
 
+/* The first element from `at` on that is not zero, or count. x is dense. Most elements of a mask are zero, and
+ * words of zeros are skipped whole. */
+static int64_t next_nonzero(const tensor_view *x, int64_t at, int64_t count)
+{
+	const int64_t bytes = (int64_t)clast_dtype_bytes(x->dtype);
+	const int64_t word = bytes < 8 ? 8 / bytes : 1;
+	while (at < count) {
+		uint64_t bits;
+		if (bytes <= 8 && at + word <= count) {
+			memcpy(&bits, (const char *)x->data + at * bytes, sizeof bits);
+			if (!bits) {
+				at += word;
+				continue;
+			}
+		}
+		for (const int64_t end = at + word < count ? at + word : count; at < end; at++)
+			if (is_nonzero(x, at))
+				return at;
+	}
+	return count;
+}
+
+static clast_status dense(call *c, const tensor_view *x)
+{
+	const int64_t count = view_count(x);
+	int64_t dims[] = { x->rank ? x->rank : 1, 0 }, column = 0;
+	for (int64_t i = next_nonzero(x, 0, count); i < count; i = next_nonzero(x, i + 1, count))
+		dims[1]++;
+	const clast_status s = call_output(c, 0, CLAST_INT64, 2, dims);
+	if (s)
+		return s;
+	const tensor_view *y = c->out[0];
+	for (int64_t i = next_nonzero(x, 0, count); i < count; i = next_nonzero(x, i + 1, count), column++) {
+		int64_t rest = i;
+		for (int a = (int)dims[0] - 1; a >= 0; a--) {
+			const int64_t extent = x->rank ? x->dims[a] : 1;
+			store_int(y, axis_offset(y, 0, a) + axis_offset(y, 1, column), rest % extent);
+			rest /= extent;
+		}
+	}
+	return CLAST_OK;
+}
+
 static clast_status reference(call *c)
 {
 	const tensor_view *x = c->in[0];
+	if (view_is_dense(x))
+		return dense(c, x);
 	int64_t dims[] = { x->rank ? x->rank : 1, 0 }, column = 0;
 	for (iter it = iter_over(x); iter_next(&it);)
 		dims[1] += is_nonzero(x, iter_offset(x, &it));

@@ -106,6 +106,24 @@ Test(non_zero, columns_in_row_major_order)
 	case_run(c);
 }
 
+/* Words of zeros are skipped whole: elements at every place of a word, and of the words before and after it. */
+Test(non_zero, sparse_masks_at_every_place)
+{
+	static const clast_dtype dtypes[] = { CLAST_BOOL, CLAST_INT16, F, CLAST_FLOAT64 };
+	for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++)
+		for (int64_t at = 0; at < 35; at++) {
+			double x[35] = { [0] = -0.0, [17] = -0.0 };
+			x[at] = 1;
+			x[34] = 1;
+			op_case *c = case_new("NonZero", 13);
+			case_in(c, dtypes[d], INTS(5, 7), 35, x);
+			const double y[] = { (double)(at / 7), 4, (double)(at % 7), 6 };
+			const double last[] = { 4, 6 };
+			case_out(c, I, INTS(2, at < 34 ? 2 : 1), at < 34 ? 4 : 2, at < 34 ? y : last);
+			case_run(c);
+		}
+}
+
 static void unique(int sorted, size_t n, const double *y, const double *indices, const double *inverse,
 		   const double *counts)
 {
