@@ -202,7 +202,7 @@ static void copy_raw(const tensor_header *h, const mapped_file *f, size_t at, bo
 
 static uint8_t *new_elements(const tensor_reader *r, const tensor_header *h, clast_diag *d)
 {
-	uint8_t *to = bump_alloc(r->region, h->bytes);
+	uint8_t *to = bump_raw(r->region, h->bytes);
 	if (!to)
 		fail_memory(d, h->bytes);
 	return to;
@@ -586,10 +586,11 @@ static clast_status check_growth(tensor_reader *r, const tensor_header *h, const
 static clast_status fill_dense(tensor_reader *r, const tensor_header *h, const tensor_view *values,
 			       const tensor_view *indices, uint8_t **out, clast_diag *d)
 {
-	uint8_t *to = new_elements(r, h, d); /* zeroed */
+	uint8_t *to = new_elements(r, h, d);
 	*out = to;
 	if (!to)
 		return CLAST_ERROR_MEMORY;
+	memset(to, 0, h->bytes);
 	if (h->dtype == CLAST_STRING)
 		for (size_t i = 0; i < h->count; i++)
 			((clast_string *)to)[i].bytes = "";

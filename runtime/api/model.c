@@ -70,12 +70,30 @@ size_t clast_model_output_count(const clast_model *m)
 	return m ? m->graphs[0].output_count : 0;
 }
 
-/* Text for an unknown dim, kept by the model's region only once a dim: asked rarely. */
+static const char *new_dim_text(clast_model *m, dim e)
+{
+	const size_t at = (size_t)(e - DIM_FIRST_ID), before = m->dim_text_capacity;
+	if (!grow(&m->memory, &m->dim_texts, &m->dim_text_capacity, at + 1, sizeof *m->dim_texts))
+		return NULL;
+	for (size_t i = before; i < m->dim_text_capacity; i++)
+		m->dim_texts[i] = NULL;
+	if (!m->dim_texts[at]) {
+		char text[128];
+		const size_t n = dim_format(m->dims, e, text, sizeof text);
+		m->dim_texts[at] = bump_string(&m->region, text, n < sizeof text ? n : sizeof text - 1);
+	}
+	return m->dim_texts[at];
+}
+
+/* Text for an unknown dim; lives as long as the model. */
 static const char *dim_text(clast_model *m, dim e)
 {
-	char text[128];
-	const size_t n = dim_format(m->dims, e, text, sizeof text);
-	return bump_string(&m->region, text, n < sizeof text ? n : sizeof text - 1);
+	if (!dim_is_expr(e))
+		return "?";
+	pthread_mutex_lock(&m->text_lock);
+	const char *text = new_dim_text(m, e);
+	pthread_mutex_unlock(&m->text_lock);
+	return text;
 }
 
 clast_status value_describe(const clast_model *model, value_id id, const char *name, clast_value_info *info)

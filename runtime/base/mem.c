@@ -131,9 +131,10 @@ void bump_init(bump *b, mem *m)
 /* A block of its own for a large request: it goes behind the chunk in use, whose rest stays usable. */
 static void *bump_large(bump *b, size_t bytes)
 {
-	bump_chunk *chunk = mem_calloc(b->m, bytes + sizeof(bump_chunk));
+	bump_chunk *chunk = mem_alloc(b->m, bytes + sizeof(bump_chunk));
 	if (!chunk)
 		return NULL;
+	chunk->next = NULL;
 	chunk->bytes = bytes + sizeof(bump_chunk);
 	if (b->chunks) {
 		chunk->next = b->chunks->next;
@@ -159,11 +160,16 @@ static bool bump_refill(bump *b)
 	return true;
 }
 
-void *bump_alloc(bump *b, size_t bytes)
+static size_t bump_round(size_t bytes)
+{
+	return bytes ? (bytes + 15) & ~(size_t)15 : 16;
+}
+
+void *bump_raw(bump *b, size_t bytes)
 {
 	if (bytes > PTRDIFF_MAX - sizeof(bump_chunk) - 16)
 		return NULL;
-	bytes = bytes ? (bytes + 15) & ~(size_t)15 : 16;
+	bytes = bump_round(bytes);
 	if (bytes > (size_t)(b->end - b->at)) {
 		if (bytes > (b->next_bytes - sizeof(bump_chunk)) / 4)
 			return bump_large(b, bytes);
@@ -172,6 +178,14 @@ void *bump_alloc(bump *b, size_t bytes)
 	}
 	void *p = b->at;
 	b->at += bytes;
+	return p;
+}
+
+void *bump_alloc(bump *b, size_t bytes)
+{
+	void *p = bump_raw(b, bytes);
+	if (p && (char *)p + bump_round(bytes) != b->at) /* a block of its own; chunks are zeroed */
+		memset(p, 0, bytes);
 	return p;
 }
 

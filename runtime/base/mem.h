@@ -53,6 +53,8 @@ typedef struct bump {
 void bump_init(bump *b, mem *m);
 /* A zeroed block aligned to 16 bytes; NULL on failure. */
 void *bump_alloc(bump *b, size_t bytes);
+/* The same for what is filled at once: large blocks are not zeroed first. */
+void *bump_raw(bump *b, size_t bytes);
 void *bump_array(bump *b, size_t n, size_t element_bytes);
 /* A copy of `length` bytes with a terminating zero. */
 char *bump_string(bump *b, const char *bytes, size_t length);

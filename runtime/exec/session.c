@@ -36,6 +36,8 @@ static bool same_view(const tensor_view *a, const tensor_view *b)
 
 static void drop(clast_session *s, cached *c)
 {
+	if (c->spec)
+		mem_free(&s->memory, c->microseconds, (c->spec->block->step_count + 1) * sizeof *c->microseconds);
 	spec_free(&c->spec);
 	mem_free(&s->memory, c->key, c->key_count * sizeof *c->key + 1);
 	mem_free(&s->memory, c->arena, c->arena_bytes);
@@ -80,6 +82,7 @@ clast_status session_specialise(clast_session *s, uint32_t block, const tensor_v
 	if (!c)
 		return fail(d, CLAST_ERROR_LIMIT, "more than %d nested subgraphs run at once", SESSION_CACHE);
 	drop(s, c);
+	recycler_flush(&s->runtime); /* other shapes need other sizes */
 	clast_status status = spec_create(s->plan, block, inputs, &s->memory, s->options.observe != NULL, &c->spec, d);
 	if (status)
 		return status;
@@ -87,7 +90,9 @@ clast_status session_specialise(clast_session *s, uint32_t block, const tensor_v
 	c->arena = mem_alloc(&s->memory, c->arena_bytes);
 	c->key = mem_calloc(&s->memory, count * sizeof *c->key + 1);
 	c->key_count = count;
-	if (!c->arena || !c->key) {
+	if (s->options.progress)
+		c->microseconds = mem_calloc(&s->memory, (b->step_count + 1) * sizeof *c->microseconds);
+	if (!c->arena || !c->key || (s->options.progress && !c->microseconds)) {
 		status = fail_memory(d, c->arena_bytes);
 		drop(s, c);
 		return status;
@@ -158,7 +163,8 @@ clast_status clast_session_create(clast_plan *plan, const clast_session_options 
 	if (!s)
 		return fail_memory(d, sizeof *s);
 	mem_init(&s->memory, o.allocator, o.limits.memory_bytes);
-	bump_init(&s->strings, &s->memory);
+	recycler_init(&s->runtime, &s->memory);
+	bump_init(&s->strings, &s->runtime.memory);
 	s->options = o;
 	s->limits = o.limits;
 	if (!s->limits.tensor_bytes)
@@ -212,6 +218,7 @@ void clast_session_free(clast_session **session)
 	mem_free(a, s->staged_bytes, b->input_count * sizeof *s->staged_bytes + 1);
 	if (s->pool)
 		mem_free(a, s->scratch, s->scratch_bytes * thread_pool_threads(s->pool->threads));
+	recycler_flush(&s->runtime);
 	clast_pool_free(&s->own_pool);
 	plan_release(s->plan);
 	mem boot = s->memory;
@@ -304,12 +311,13 @@ static clast_status own_output(clast_session *s, uint32_t i, tensor_view *v, cla
 	if (split) {
 		if (!tensor_bytes(v->dtype, (size_t)v->rank, v->dims, &bytes))
 			return fail(d, CLAST_ERROR_LIMIT, "the size of an output overflows");
-		mem_free(&s->memory, s->copies[i], s->copy_bytes[i]);
-		s->copy_bytes[i] = bytes;
-		s->copies[i] = mem_alloc(&s->memory, bytes);
-		if (!s->copies[i]) {
+		if (s->copy_bytes[i] < bytes) {
+			mem_free(&s->memory, s->copies[i], s->copy_bytes[i]);
 			s->copy_bytes[i] = 0;
-			return fail_memory(d, bytes);
+			s->copies[i] = mem_alloc(&s->memory, bytes);
+			if (!s->copies[i])
+				return fail_memory(d, bytes);
+			s->copy_bytes[i] = bytes;
 		}
 		tensor_view dense;
 		view_dense(&dense, v->dtype, v->rank, v->dims, s->copies[i]);
@@ -354,7 +362,7 @@ clast_status clast_session_run(clast_session *s, size_t input_count, const clast
 		            b->output_count, input_count, output_count);
 	block_done(&s->last);
 	bump_release(&s->strings);
-	tensor_view *views = mem_array(&s->memory, input_count + 1, sizeof *views);
+	tensor_view *views = mem_array(&s->runtime.memory, input_count + 1, sizeof *views);
 	clast_status status = views ? CLAST_OK : fail_memory(d, 0);
 	for (uint32_t i = 0; !status && i < input_count; i++) {
 		status = check_input(s, i, inputs[i], d);
@@ -365,7 +373,7 @@ clast_status clast_session_run(clast_session *s, size_t input_count, const clast
 		status = block_run(s, 0, views, &s->last, d);
 	for (uint32_t i = 0; !status && i < output_count; i++)
 		status = give_output(s, i, &outputs[i], d);
-	mem_free(&s->memory, views, (input_count + 1) * sizeof *views);
+	mem_free(&s->runtime.memory, views, (input_count + 1) * sizeof *views);
 	if (status && d)
 		d->status = status;
 	return status;

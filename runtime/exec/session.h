@@ -2,6 +2,7 @@
 #ifndef CLAST_EXEC_SESSION_H
 #define CLAST_EXEC_SESSION_H
 
+#include "recycler.h"
 #include "spec.h"
 #include "tensor.h"
 #include "thread_pool.h"
@@ -19,6 +20,7 @@ typedef struct cached {
 	size_t key_count;
 	void *arena;
 	size_t arena_bytes;
+	_Atomic uint32_t *microseconds; /* by step: how long it took last, kept if the caller wants to be asked in between */
 	uint64_t used;          /* time of the last use */
 	bool busy;
 } cached;
@@ -26,6 +28,7 @@ typedef struct cached {
 struct clast_session {
 	clast_plan *plan;
 	mem memory;
+	recycler runtime;       /* what runs allocate; above memory */
 	clast_session_options options;
 	clast_limits limits;
 	clast_pool *pool;       /* the caller's or own_pool */

@@ -36,6 +36,7 @@ clast_status model_create(const clast_model_options *o, clast_model **out, clast
 	set_limits(&m->limits, o ? &o->limits : NULL);
 	mem_init(&m->memory, allocator, m->limits.memory_bytes);
 	bump_init(&m->region, &m->memory);
+	pthread_mutex_init(&m->text_lock, NULL);
 	if (o && o->log)
 		m->log = *o->log;
 	if (o) {
@@ -79,6 +80,8 @@ void model_release(clast_model *m)
 	mem_free(a, m->values, m->value_capacity * sizeof *m->values);
 	mem_free(a, m->nodes, m->node_capacity * sizeof *m->nodes);
 	mem_free(a, m->graphs, m->graph_capacity * sizeof *m->graphs);
+	mem_free(a, m->dim_texts, m->dim_text_capacity * sizeof *m->dim_texts);
+	pthread_mutex_destroy(&m->text_lock);
 	mem_free(a, m->mappings, m->mapping_capacity * sizeof *m->mappings);
 	if (m->dims)
 		dim_table_free(&m->dims);
@@ -99,7 +102,8 @@ clast_status model_constant(clast_model *m, clast_dtype dtype, int rank, const i
 	if (bytes > m->limits.tensor_bytes)
 		return fail(d, CLAST_ERROR_LIMIT, "a tensor of %zu bytes; at most %zu are allowed", bytes, m->limits.tensor_bytes);
 	tensor_view *v = bump_alloc(&m->region, sizeof *v);
-	void *data = bump_alloc(&m->region, bytes ? bytes : 1);
+	/* Strings have to be there if filling them fails half-way. */
+	void *data = (dtype == CLAST_STRING ? bump_alloc : bump_raw)(&m->region, bytes ? bytes : 1);
 	if (!v || !data)
 		return fail_memory(d, bytes);
 	view_dense(v, dtype, rank, dims, data);

@@ -272,7 +272,8 @@ static clast_status step_inputs(builder *b, const node *n, const node_view *view
 	return s;
 }
 
-/* Outputs: the tail's first, then whatever else the anchor has. */
+/* Outputs: the tail's first, then whatever else the anchor has. Where an output of a node that is needed for another one is constant, the
+ * node writes into a value that nobody reads: the constant belongs to the model. */
 static clast_status step_outputs(builder *b, const node *n, node_id tail, const plan_step *step, operands *x)
 {
 	clast_status s = CLAST_OK;
@@ -280,8 +281,17 @@ static clast_status step_outputs(builder *b, const node *n, node_id tail, const 
 	for (uint32_t j = 0; !s && j < step->n_out; j++) {
 		const value_id v = j ? n->out[j] : b->m->nodes[tail].out[0];
 		x->out[j] = NO_ID;
-		if (v != NO_ID)
+		if (v == NO_ID)
+			continue;
+		if (!b->m->values[v].constant) {
 			s = variant(b, v, b->choice.produced[v], &x->out[j], &fresh);
+			continue;
+		}
+		const uint32_t read = b->variant[v];
+		s = new_variant(b, v, 0, &x->out[j]);
+		if (!s)
+			b->p->values[x->out[j]].constant = false;
+		b->variant[v] = read;
 	}
 	return s;
 }
