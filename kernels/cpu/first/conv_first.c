@@ -4,6 +4,7 @@
  * which meets the bias. */
 #include "checked.h"
 #include "conv/collect.h"
+#include "first/every.h"
 #include "gemm/block.h"
 #include "program/run.h"
 
@@ -148,11 +149,7 @@ static void gather_line(const conv_params *p, const float *line, size_t t, size_
 	memset(to + end, 0, (count - end) * sizeof(float));
 	if (begin == end)
 		return;
-	if (s == 1)
-		copy_floats(to + begin, line + x0 + (ptrdiff_t)begin, end - begin);
-	else
-		for (size_t i = begin; i < end; i++)
-			to[i] = line[x0 + (ptrdiff_t)i * s];
+	copy_every(to + begin, line + x0 + (ptrdiff_t)begin * s, (size_t)s, end - begin);
 }
 
 /* Row k of the columns of `cols` pixels from `at` on. in: the first channel of the group. */

@@ -5,6 +5,7 @@
 
 #include "checked.h"
 #include "conv/spatial.h"
+#include "first/every.h"
 #include "program/run.h"
 
 /* ---- Packing of depthwise weights: for each channel its bias and taps ---- */
@@ -107,11 +108,8 @@ static void prepare_line(const plane *p, const float *from, float *to)
 		begin = size_min(begin, end);
 		for (size_t i = 0; i < begin; i++)
 			to[i] = p->border;
-		if (s == 1 && begin < end)
-			copy_floats(to + begin, from + first + (ptrdiff_t)begin, end - begin);
-		else
-			for (size_t i = begin; i < end; i++)
-				to[i] = from[first + (ptrdiff_t)(i * s)];
+		if (begin < end)
+			copy_every(to + begin, from + first + (ptrdiff_t)(begin * s), s, end - begin);
 		for (size_t i = end; i < p->phase; i++)
 			to[i] = p->border;
 	}
@@ -220,33 +218,46 @@ static size_t depthwise_scratch(const void *params)
 	return lines_of(&p, NULL).bytes;
 }
 
-/* job: the packed weights. Four vectors at a time: the prepared lines have room for them. */
+/* The pixels from x on, `vectors` vectors of them; the prepared lines have room for four. */
+ALWAYS_INLINE void depthwise_pixels(const plane *p, const lines *l, const float *weights, size_t x,
+				    const int vectors, const float *residual, float *to)
+{
+	const conv_window *w = p->window;
+	const size_t taps = w->kernel[PIXEL], s = w->stride[PIXEL], width = w->out[PIXEL];
+	vec sum[4];
+	UNROLL for (int i = 0; i < vectors; i++) sum[i] = splat(weights[0]);
+	for (size_t r = 0; r < l->count; r++) {
+		const float *tap = weights + 1 + l->tap[r], *row = l->row[r] + x;
+		for (size_t t = 0; t < taps; t++) {
+			const size_t column = t * w->dilation[PIXEL];
+			const float *from = s == 1 ? row + column : row + column % s * p->phase + column / s;
+			const vec k = splat(tap[t]);
+			UNROLL for (int i = 0; i < vectors; i++) sum[i] += k * load(from + i * VEC);
+		}
+	}
+	UNROLL for (int i = 0; i < vectors; i++)
+	{
+		const size_t at = x + (size_t)i * VEC;
+		if (at < width)
+			finish_vector(p->epilogue, sum[i], residual ? residual + at : NULL, to + at,
+				      size_min(VEC, width - at));
+	}
+}
+
+/* job: the packed weights. */
 static void depthwise_line(const plane *p, const lines *l, const void *job, const pixel *at_line,
 			   size_t channel, const float *residual, float *to)
 {
 	(void)at_line;
-	const conv_window *w = p->window;
-	const size_t taps = w->kernel[PIXEL], s = w->stride[PIXEL], width = w->out[PIXEL];
-	const float *weights = (const float *)job + channel * (p->rows * taps + 1);
+	const size_t width = p->window->out[PIXEL];
+	const float *weights = (const float *)job + channel * (p->rows * p->window->kernel[PIXEL] + 1);
 	for (size_t x = 0; x < width; x += 4 * VEC) {
-		vec sum[4];
-		UNROLL for (int i = 0; i < 4; i++) sum[i] = splat(weights[0]);
-		for (size_t r = 0; r < l->count; r++) {
-			const float *tap = weights + 1 + l->tap[r];
-			for (size_t t = 0; t < taps; t++) {
-				const size_t column = t * w->dilation[PIXEL];
-				const float *from = l->row[r] + column % s * p->phase + column / s + x;
-				const vec k = splat(tap[t]);
-				UNROLL for (int i = 0; i < 4; i++) sum[i] += k * load(from + i * VEC);
-			}
-		}
-		UNROLL for (size_t i = 0; i < 4; i++)
-		{
-			const size_t at = x + i * VEC;
-			if (at < width)
-				finish_vector(p->epilogue, sum[i], residual ? residual + at : NULL, to + at,
-					      size_min(VEC, width - at));
-		}
+		if (width - x <= VEC)
+			depthwise_pixels(p, l, weights, x, 1, residual, to);
+		else if (width - x <= 2 * VEC)
+			depthwise_pixels(p, l, weights, x, 2, residual, to);
+		else
+			depthwise_pixels(p, l, weights, x, 4, residual, to);
 	}
 }
 
@@ -377,6 +388,84 @@ static void pool_line(const plane *p, const lines *l, const void *job, const pix
 	}
 }
 
+/* Whether each output combines the whole image of a channel, which lies in one piece. */
+static bool takes_all(const pool_params *p)
+{
+	const conv_window *w = &p->window;
+	ptrdiff_t size = 1;
+	for (int a = 2; a >= 0; a--) {
+		if (w->out[a] != 1 || w->kernel[a] != w->in[a] || w->pad[a] != 0 || w->dilation[a] != 1 ||
+		    p->pad_end[a] != 0 || (w->in[a] != 1 && p->in.axis[a] != size))
+			return false;
+		size *= (ptrdiff_t)w->in[a];
+	}
+	return true;
+}
+
+/* All n elements from `from` on, before the division or root. Lanes are combined in a fixed order. */
+ALWAYS_INLINE float combine_run(const float *from, size_t n, const uint32_t kind)
+{
+	const uint32_t join = kind == POOL_MAX ? POOL_MAX : POOL_AVERAGE;
+	const float none = kind == POOL_MAX ? -INFINITY : 0;
+	vec acc[4];
+	size_t i = 0;
+	UNROLL for (int j = 0; j < 4; j++) acc[j] = splat(none);
+	for (; i + 4 * VEC <= n; i += 4 * VEC) {
+		UNROLL for (int j = 0; j < 4; j++) acc[j] = combine(kind, acc[j], load(from + i + j * VEC));
+	}
+	for (; i + VEC <= n; i += VEC)
+		acc[0] = combine(kind, acc[0], load(from + i));
+	if (i < n) {
+		float rest[VEC];
+		store(rest, splat(none));
+		memcpy(rest, from + i, (n - i) * sizeof *rest);
+		acc[1] = combine(kind, acc[1], load(rest));
+	}
+	const vec all = combine(join, combine(join, acc[0], acc[1]), combine(join, acc[2], acc[3]));
+	if (kind != POOL_MAX)
+		return vec_sum(all);
+	float max = all[0];
+	for (int j = 1; j < VEC; j++)
+		max = max != max || all[j] < max ? max : all[j];
+	return max;
+}
+
+static float pool_run_of(const float *from, size_t n, uint32_t kind)
+{
+	switch (kind) {
+	case POOL_MAX:
+		return combine_run(from, n, POOL_MAX);
+	case POOL_L1:
+		return combine_run(from, n, POOL_L1);
+	case POOL_L2:
+		return sqrtf(combine_run(from, n, POOL_L2));
+	default:
+		return combine_run(from, n, POOL_AVERAGE) / (float)n;
+	}
+}
+
+static void pool_image(const plane *p, void *const *args, size_t n, size_t channel, uint32_t kind, lines *l)
+{
+	const conv_window *w = p->window;
+	const epilogue *e = p->epilogue;
+	const pixel at = { .n = n };
+	const float *in = (const float *)args[POOL_IN] + (ptrdiff_t)n * p->in->batch +
+			  (ptrdiff_t)channel * p->in_channel;
+	float *out = (float *)args[POOL_OUT] + output_offset(w, p->out, &at) +
+		     (ptrdiff_t)channel * p->out_channel;
+	const float *residual = NULL;
+	if (e->flags & EPILOGUE_RESIDUAL)
+		residual = (const float *)args[POOL_RESIDUAL] + residual_offset(e, &at) +
+			   (ptrdiff_t)channel * e->residual[4];
+	const float v = pool_run_of(in, w->in[DEPTH] * w->in[ROW] * w->in[PIXEL], kind);
+	finish_vector(e, splat(v), residual, l->program ? l->results : out, 1);
+	if (l->program) {
+		const size_t position[5] = { n, 0, 0, 0, channel };
+		epilogue_run_along(e, args, POOL_OPERANDS, 5, position, 4, 3, 1, 1, l->results, 0, out,
+				   p->out_channel, l->program);
+	}
+}
+
 static void pool_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
 {
 	const pool_params *pool = params;
@@ -384,8 +473,12 @@ static void pool_run(const void *params, void *const *args, size_t begin, size_t
 	lines l = lines_of(&p, scratch);
 	for (size_t x = 0; x < p.window->out[PIXEL]; x++)
 		l.divisor[x] = (float)taps_counted(pool, PIXEL, x);
+	const bool whole = takes_all(pool);
 	for (size_t task = begin; task < end; task++)
-		run_channel(&p, args, task / p.channels, task % p.channels, &l, pool_line, pool);
+		if (whole)
+			pool_image(&p, args, task / p.channels, task % p.channels, pool->kind, &l);
+		else
+			run_channel(&p, args, task / p.channels, task % p.channels, &l, pool_line, pool);
 }
 
 static bool pool_supports(const void *params)
