@@ -92,13 +92,18 @@ enum { POOL_OUT, POOL_IN, POOL_RESIDUAL, POOL_OPERANDS };
 /* Interpolation, separable: along each axis output position o is the sum over t < taps of
  * weight[o * taps + t] * in[index[o * taps + t]]; the caller computes the tables, so that every coordinate
  * transformation, antialiasing and extrapolation is one kernel. With taps 1 the weights are not read. Where
- * the first index along any axis is -1, the result is `outside` (tf_crop_and_resize). ONNX Resize. */
+ * the first index along any axis is -1, the result is `outside` (tf_crop_and_resize). ONNX Resize.
+ *
+ * The stride along channels, or else that along pixels, is 1 on each side, so that resize_f32 reads and
+ * writes images channels-last or channels-first; with a channels-first output it takes no residual.
+ * resize_first_f32 is for images that are channels-first on both sides. */
 typedef struct resize_params {
 	size_t batch, channels;
 	size_t in[3], out[3];
 	size_t taps[3];
 	float outside;
 	image_strides in_stride, out_stride;
+	ptrdiff_t in_channel, out_channel; /* 0 means 1 */
 	epilogue epilogue;
 } resize_params;
 

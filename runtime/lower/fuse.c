@@ -616,10 +616,10 @@ bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t un
 		if (!(e->flags & EPILOGUE_RESIDUAL))
 			return true;
 		const tensor_view *v = &l->fused_view[residual];
-		bool full = v->dtype == CLAST_FLOAT32 && axis_strides(v, n, axes, e->residual);
-		if (axes[unit] < 0 || v->dims[axes[unit]] == 1)
+		bool full = v->dtype == CLAST_FLOAT32 && unit < n && axis_strides(v, n, axes, e->residual);
+		if (full && (axes[unit] < 0 || v->dims[axes[unit]] == 1))
 			e->residual[unit] = 1;
-		full &= e->residual[unit] == 1;
+		full &= unit < n && e->residual[unit] == 1;
 		args[0] = (lower_arg){ ARG_FUSED, residual, 0 };
 		if (full)
 			return true;

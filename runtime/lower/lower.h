@@ -145,7 +145,7 @@ bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_
  * residual and then the operands (ARG_NONE where absent); *count how many. False if it cannot be expressed. */
 bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
                    size_t *count);
-/* The same for a kernel whose vectors run along axes[unit]. */
+/* The same for a kernel whose vectors run along axes[unit]; unit = n: one that takes no residual but as part of a program. */
 bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
                          lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
 

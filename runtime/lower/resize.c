@@ -85,14 +85,18 @@ static clast_status make_tables(lowering *l, const resize_attrs *at, const resiz
 	return s;
 }
 
-static void set_image(const tensor_view *v, image_strides *s, size_t *extent)
+/* channel: its stride. Vectors may run along pixels, whose stride is therefore 1 even where there is but one. */
+static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel, size_t *extent)
 {
 	s->batch = v->strides[0];
+	*channel = v->dims[1] == 1 ? 1 : v->strides[1];
 	for (int k = 0; k < 3; k++) {
 		const int a = k + v->rank - 3;
 		extent[k] = a >= 2 ? (size_t)v->dims[a] : 1;
 		s->axis[k] = a >= 2 ? v->strides[a] : 0;
 	}
+	if (v->dims[v->rank - 1] == 1)
+		s->axis[PIXEL] = 1;
 }
 
 static clast_status lower(lowering *l)
@@ -106,18 +110,23 @@ static clast_status lower(lowering *l)
 	size_t count;
 	if (!view_count(y))
 		return CLAST_OK;
+	const bool in_last = lower_lies(x, PORT_LAST), out_last = lower_lies(y, PORT_LAST);
+	const bool first = !(in_last && out_last) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST);
+	if (!(in_last || lower_lies(x, PORT_FIRST)) || !(out_last || lower_lies(y, PORT_FIRST)))
+		return CLAST_ERROR_UNSUPPORTED;
 	clast_status s = read_axes(l, axes);
 	if (s || !resize_is_identity(&axes[0]) || !resize_is_identity(&axes[1]))
 		return s ? s : CLAST_ERROR_UNSUPPORTED;
-	set_image(x, &p.in_stride, p.in);
-	set_image(y, &p.out_stride, p.out);
+	set_image(x, &p.in_stride, &p.in_channel, p.in);
+	set_image(y, &p.out_stride, &p.out_channel, p.out);
 	for (int k = 0; k < 3; k++) {
 		const int a = k + x->rank - 3;
 		places[1 + k] = a >= 2 ? a : -1;
 		if (a >= 2 && x->dims[a] > INT32_MAX)
 			return CLAST_ERROR_UNSUPPORTED;
 	}
-	if (!fuse_epilogue(l, 5, places, &p.epilogue, extra, &count))
+	/* A kernel that transposes its results on their way out takes no residual. */
+	if (!fuse_epilogue_along(l, 5, places, first ? 3 : out_last ? 4 : 5, &p.epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
 	for (int k = 0; k < 3 && !s; k++)
 		s = make_tables(l, &at, k + x->rank - 3 >= 2 ? &axes[k + x->rank - 3] : NULL, k, &p, args);
@@ -125,7 +134,19 @@ static clast_status lower(lowering *l)
 	args[RESIZE_IN] = (lower_arg){ ARG_IN, 0, 0 };
 	args[RESIZE_RESIDUAL] = extra[0];
 	memcpy(args + RESIZE_OPERANDS, extra + 1, (count - 1) * sizeof *extra);
-	return s ? s : lower_emit(l, KERNEL_resize_f32, &p, RESIZE_OPERANDS + count - 1, args);
+	return s ? s : lower_emit(l, first ? KERNEL_resize_first_f32 : KERNEL_resize_f32, &p, RESIZE_OPERANDS + count - 1, args);
 }
 
-const kernel_family family_resize = { .name = "resize", .accepts = accepts, .epilogue = true, .lower = lower };
+static size_t ways_resize(const lower_node *x, lower_way *way)
+{
+	const double in = lower_count(&x->in[0]), out = lower_count(&x->out[0]), bytes = 4 * (in + out);
+	/* Lines are blended once for each output line, then pixels. */
+	const double flops = 10 * out, turn_in = 4 * in, turn_out = 4 * out;
+	way[0] = (lower_way){ PORT_LAST, PORT_LAST, flops, bytes };
+	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, 3 * flops, bytes };
+	way[2] = (lower_way){ PORT_LAST, PORT_FIRST, flops + turn_out, bytes };
+	way[3] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn_in, bytes };
+	return 4;
+}
+
+const kernel_family family_resize = { .name = "resize", .accepts = accepts, .epilogue = true, .ways = ways_resize, .lower = lower };

@@ -244,7 +244,7 @@ static void random_table(rng *r, const resize_params *p, int a, int32_t **index,
 Test(resize, agrees_with_plain_loops)
 {
 	rng r = { 42 };
-	for (int i = 0; i < 250; i++) {
+	for (int i = 0; i < 500; i++) {
 		resize_params p = { .batch = rng_range(&r, 1, 2),
 				    .channels = rng_range(&r, 1, 40),
 				    .outside = 0.5f };
@@ -259,12 +259,19 @@ Test(resize, agrees_with_plain_loops)
 			p.taps[a] = used && rng_chance(&r, 80) ? taps[kind] : 1;
 			random_table(&r, &p, a, &index[a], &weight[a]);
 		}
-		image in = random_image(&r, p.batch, p.in, p.channels, false),
-		      out = random_image(&r, p.batch, p.out, p.channels, false);
+		const bool in_first = rng_chance(&r, 50), out_first = rng_chance(&r, 50);
+		const bool first = in_first && out_first && rng_chance(&r, 80);
+		image in = random_image(&r, p.batch, p.in, p.channels, in_first),
+		      out = random_image(&r, p.batch, p.out, p.channels, out_first);
 		in.data = floats_random(&r, in.count);
 		p.in_stride = in.stride;
 		p.out_stride = out.stride;
+		p.in_channel = in.channel;
+		p.out_channel = out.channel;
 		image_epilogue(&r, &p.epilogue, &out, &residual);
+		if (out_first && !first)
+			p.epilogue.flags &= ~(uint32_t)EPILOGUE_RESIDUAL;
+		const kernel_id id = first ? KERNEL_resize_first_f32 : KERNEL_resize_f32;
 		EACH_ISA(t)
 		{
 			float *got = floats_untouched(out.count), *again = floats_untouched(out.count);
@@ -273,7 +280,7 @@ Test(resize, agrees_with_plain_loops)
 				args[RESIZE_INDEX + a] = index[a];
 				args[RESIZE_WEIGHT + a] = p.taps[a] > 1 ? weight[a] : NULL;
 			}
-			run_whole(t->kernel[KERNEL_resize_f32], &p, args);
+			run_whole(t->kernel[id], &p, args);
 			size_t o[3];
 			for (size_t n = 0; n < p.batch; n++)
 				for (o[0] = 0; o[0] < p.out[0]; o[0]++)
@@ -290,7 +297,7 @@ Test(resize, agrees_with_plain_loops)
 									  (double)got[at], want);
 							}
 			args[0] = again;
-			run_pieces(&r, t->kernel[KERNEL_resize_f32], &p, args);
+			run_pieces(&r, t->kernel[id], &p, args);
 			cr_assert(same_bits(got, again, out.count * sizeof(float)), "%s: the cut shows",
 				  t->isa);
 		}
