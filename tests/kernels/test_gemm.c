@@ -198,25 +198,40 @@ Test(gemm, cuts_large_products_into_tasks)
 	}
 }
 
-/* A chain of so many equal terms rounds the same way again and again: 1,400 units of 2^-24 in one chain over
- * all of k, 70 in blocks that begin at zero. */
+/* a of ones, b of 0.1: a chain of equal terms rounds the same way again and again. */
+static gemm_case equal_terms(rng *r, size_t k, bool packed, float bias)
+{
+	gemm_case c = random_case(r, 5, 40, k, packed);
+	const gemm_params *p = &c.p;
+	c.p.epilogue.flags = 0;
+	const size_t a = matrix_span(p, p->a_batch, p->m, p->a_row, p->k, p->a_col);
+	const size_t b =
+		packed ? p->slices * p->k * p->n : matrix_span(p, p->b_batch, p->k, p->b_row, p->n, p->b_col);
+	for (size_t i = 0; i < a; i++)
+		c.a[i] = 1;
+	for (size_t i = 0; i < b; i++)
+		c.b[i] = 0.1f;
+	for (size_t i = 0; packed && i < p->slices * p->n; i++)
+		c.bias[i] = bias;
+	return c;
+}
+
+/* One chain over all of k is wrong by 1,400 units of 2^-24, chains of 512 by 71, chains of 64 by 11. */
 Test(gemm, long_sums_of_equal_terms_stay_accurate)
 {
 	rng r = { 25 };
 	for (int packed = 0; packed < 2; packed++) {
-		gemm_case c = random_case(&r, 5, 40, 9216, packed);
-		const gemm_params *p = &c.p;
-		c.p.epilogue.flags = 0;
-		const size_t a = matrix_span(p, p->a_batch, p->m, p->a_row, p->k, p->a_col);
-		const size_t b = packed ? p->slices * p->k * p->n
-					: matrix_span(p, p->b_batch, p->k, p->b_row, p->n, p->b_col);
-		for (size_t i = 0; i < a; i++)
-			c.a[i] = 1;
-		for (size_t i = 0; i < b; i++)
-			c.b[i] = 0.1f;
-		for (size_t i = 0; packed && i < p->slices * p->n; i++)
-			c.bias[i] = 0.1f;
-		c.terms = 512;
+		gemm_case c = equal_terms(&r, 9216, packed, 0.1f);
+		c.terms = 16;
 		check(&r, &c);
 	}
+}
+
+/* A bias in front of the products would be rounded with each of them: 200 units of 2^-24. */
+Test(gemm, a_large_bias_is_rounded_once)
+{
+	rng r = { 26 };
+	gemm_case c = equal_terms(&r, 512, true, 1000);
+	c.terms = 2;
+	check(&r, &c);
 }

@@ -304,3 +304,36 @@ Test(resize, agrees_with_plain_loops)
 		memory_free_all();
 	}
 }
+
+/* A sum of equal terms rounds the same way again and again: 240 units of 2^-24 in one chain over an image of
+ * 80x80, 1 in sums of blocks and lines. */
+Test(pool, means_of_whole_images_stay_accurate)
+{
+	rng r = { 42 };
+	const size_t whole[3] = { 1, 80, 80 }, one[3] = { 1, 1, 1 };
+	image in = random_image(&r, 1, whole, 70, false), out = random_image(&r, 1, one, 70, false);
+	in.data = floats_random(&r, in.count);
+	for (size_t i = 0; i < in.count; i++)
+		in.data[i] = 0.1f;
+	pool_params p = { .kind = POOL_AVERAGE,
+			  .batch = 1,
+			  .channels = 70,
+			  .window = { .in = { 1, 80, 80 },
+				      .out = { 1, 1, 1 },
+				      .kernel = { 1, 80, 80 },
+				      .stride = { 1, 1, 1 },
+				      .dilation = { 1, 1, 1 },
+				      .row_end = 1 },
+			  .in = in.stride,
+			  .out = out.stride };
+	EACH_ISA(t)
+	{
+		float *got = floats_untouched(out.count);
+		void *args[] = { got, in.data, NULL };
+		run_whole(t->kernel[KERNEL_pool_f32], &p, args);
+		for (size_t c = 0; c < p.channels; c++)
+			cr_assert(fabs((double)got[c] / (double)0.1f - 1) <= 4 * 0x1p-24, "%s: %g units",
+				  t->isa, ((double)got[c] / (double)0.1f - 1) * 0x1p24);
+	}
+	memory_free_all();
+}

@@ -74,10 +74,13 @@ typedef struct tile {
 	float min, max;
 } tile;
 
-/* Adds the residual, clamps and stores. What the loops need is in locals: stores could alias the struct.
+/* Adds bias and residual, clamps and stores. A bias may be far larger than the products: added last, it is
+ * rounded once. What the loops need is in locals: stores could alias the struct.
  * tail: channels of an incomplete vector, or 0. */
-ALWAYS_INLINE void finish(const tile *t, vec *sum, size_t channel, const size_t count, const size_t tail)
+ALWAYS_INLINE void finish(const tile *t, vec *sum, vec bias, size_t channel, const size_t count,
+			  const size_t tail)
 {
+	UNROLL for (size_t i = 0; i < PIXELS; i++) sum[i] += bias;
 	const vec_tail part = tail_of(tail ? tail : VEC);
 	if (t->residual) {
 		const float *from = t->residual + channel;
@@ -122,7 +125,7 @@ ALWAYS_INLINE void tile_vector(const tile *t, size_t channel, const int width, c
 	const vec_tail part = tail_of(tail ? tail : VEC);
 	const ptrdiff_t step = t->in_pixel, low = t->low, high = t->high;
 	vec sum[PIXELS];
-	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = load(packed);
+	UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = splat(0);
 	for (size_t r = 0; r < t->rows; r++) {
 		const float *from = t->in + t->row[r] + channel + first * step;
 		const float *weights = packed + VEC + t->weight[r];
@@ -141,7 +144,7 @@ ALWAYS_INLINE void tile_vector(const tile *t, size_t channel, const int width, c
 			}
 		}
 	}
-	finish(t, sum, channel, edge == LOOK ? t->count : PIXELS, tail);
+	finish(t, sum, load(packed), channel, edge == LOOK ? t->count : PIXELS, tail);
 }
 
 ALWAYS_INLINE void tile_vectors(const tile *t, size_t channel, size_t end, const int width, const int stride,
@@ -190,7 +193,7 @@ static void tile_any(const tile *t, size_t channel, size_t end, int edge)
 		const vec_tail part = tail_of(tail);
 		const float *packed = t->packed + channel / VEC * t->packed_vector;
 		vec sum[PIXELS];
-		UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = load(packed);
+		UNROLL for (int i = 0; i < PIXELS; i++) sum[i] = splat(0);
 		for (size_t r = 0; r < t->rows; r++) {
 			const float *in = t->in + t->row[r] + channel, *weights = packed + VEC + t->weight[r];
 			for (size_t x = 0; x < t->kernel; x++) {
@@ -203,7 +206,7 @@ static void tile_any(const tile *t, size_t channel, size_t end, int edge)
 				}
 			}
 		}
-		finish(t, sum, channel, t->count, tail);
+		finish(t, sum, load(packed), channel, t->count, tail);
 	}
 }
 

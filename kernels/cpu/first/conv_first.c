@@ -1,6 +1,6 @@
 /* Channels-first convolution: out[channels][pixels] = weights[channels][k] * columns[k][pixels], where the
  * columns of some pixels (im2col) are gathered into panels of the same tile that the channels-last kernels
- * use. k runs over channels and, fastest, taps, as ONNX has the weights; before it goes one row of ones,
+ * use. k runs over channels and, fastest, taps, as ONNX has the weights; after it goes one row of ones,
  * which meets the bias. */
 #include "checked.h"
 #include "conv/collect.h"
@@ -8,7 +8,7 @@
 #include "gemm/block.h"
 #include "program/run.h"
 
-/* ---- Packing: for each output channel its bias and its k weights ---- */
+/* ---- Packing: for each output channel its k weights and its bias ---- */
 
 static size_t taps_of(const weights_shape *s)
 {
@@ -42,7 +42,6 @@ static void pack(const weights_shape *s, const weights_source *source, void *pac
 		const float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
 				    (ptrdiff_t)(q % s->out_channels) * source->out;
 		float *to = (float *)packed + at * row;
-		*to++ = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
 		for (size_t i = 0; i < s->in_channels; i++) {
 			const size_t c = source->in_index ? source->in_index[i] : i;
 			const float *tap = from + (ptrdiff_t)c * source->in;
@@ -53,6 +52,7 @@ static void pack(const weights_shape *s, const weights_source *source, void *pac
 							    (ptrdiff_t)y * source->tap[1] +
 							    (ptrdiff_t)x * source->tap[2]];
 		}
+		*to = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
 	}
 }
 
@@ -157,7 +157,7 @@ static void gather_row(const plan *g, const float *in, pixel at, size_t k, size_
 {
 	const conv_params *p = g->p;
 	const conv_window *w = &p->window;
-	const size_t taps = taps_of(&p->weights), channel = (k - 1) / taps, tap = (k - 1) % taps;
+	const size_t taps = taps_of(&p->weights), channel = k / taps, tap = k % taps;
 	const size_t tx = tap % w->kernel[PIXEL], ty = tap / w->kernel[PIXEL] % w->kernel[ROW];
 	const size_t tz = tap / w->kernel[PIXEL] / w->kernel[ROW];
 	const ptrdiff_t z = first_tap(w, DEPTH, at.z) + (ptrdiff_t)(tz * w->dilation[DEPTH]);
@@ -183,7 +183,7 @@ static void gather(const plan *g, const float *in, const pixel *at, size_t k, si
 	for (size_t col = 0; col < cols; col = panel_next(cols, col))
 		memset(w->panels + col * (count + 1), 0, panel_vectors(cols, col) * VEC * sizeof(float));
 	for (size_t i = 0; i < count; i++) {
-		if (k + i == 0)
+		if (k + i + 1 == g->k)
 			for (size_t j = 0; j < cols; j++)
 				w->row[j] = 1;
 		else

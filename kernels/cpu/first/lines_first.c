@@ -225,7 +225,7 @@ ALWAYS_INLINE void depthwise_pixels(const plane *p, const lines *l, const float 
 	const conv_window *w = p->window;
 	const size_t taps = w->kernel[PIXEL], s = w->stride[PIXEL], width = w->out[PIXEL];
 	vec sum[4];
-	UNROLL for (int i = 0; i < vectors; i++) sum[i] = splat(weights[0]);
+	UNROLL for (int i = 0; i < vectors; i++) sum[i] = splat(0);
 	for (size_t r = 0; r < l->count; r++) {
 		const float *tap = weights + 1 + l->tap[r], *row = l->row[r] + x;
 		for (size_t t = 0; t < taps; t++) {
@@ -239,8 +239,8 @@ ALWAYS_INLINE void depthwise_pixels(const plane *p, const lines *l, const float 
 	{
 		const size_t at = x + (size_t)i * VEC;
 		if (at < width)
-			finish_vector(p->epilogue, sum[i], residual ? residual + at : NULL, to + at,
-				      size_min(VEC, width - at));
+			finish_vector(p->epilogue, sum[i] + weights[0], residual ? residual + at : NULL,
+				      to + at, size_min(VEC, width - at));
 	}
 }
 

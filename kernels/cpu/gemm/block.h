@@ -35,6 +35,17 @@ ALWAYS_INLINE size_t k_block(size_t k)
 	return size_max(1, div_up(div_up(k, blocks), VEC) * VEC);
 }
 
+/* Steps of k in each chain of a block of k: equal parts of about CHAIN. On the convolutions of PP-OCRv4
+ * chains of 512 are wrong by 1.7e-7 of the output, of 64 by 1.0e-7, at 2 % of the speed; results rounded to
+ * float32 between layers alone account for 0.9e-7. */
+#define CHAIN 64
+
+ALWAYS_INLINE size_t chain_length(size_t k)
+{
+	const size_t chains = size_max(1, (k + CHAIN / 2) / CHAIN);
+	return size_max(1, div_up(div_up(k, chains), 4) * 4);
+}
+
 /* How `repeats` products of m x n x k are cut into tasks: fixed by shapes and ISA. least: rows of a task, at
  * least (a tile, or more where a task has to prepare its columns). */
 typedef struct cut {

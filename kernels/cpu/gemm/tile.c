@@ -41,17 +41,17 @@ ALWAYS_INLINE void add_four_k(sums sum, const float *a, const float *high, ptrdi
 }
 #endif
 
-ALWAYS_INLINE void multiply(const tile *t, sums sum, const int rows, const int vectors)
+/* sum += `count` steps of k from a and b on. */
+ALWAYS_INLINE void multiply(sums sum, const float *a, ptrdiff_t row, const float *b, size_t count,
+			    const int rows, const int vectors)
 {
-	const float *a = t->a, *b = t->b;
-	const float *const end = b + t->k * (size_t)(vectors * VEC);
-	const ptrdiff_t row = t->a_row;
+	const float *const end = b + count * (size_t)(vectors * VEC);
 	/* Rows from the 8th on have a base of their own: 14 addresses from two bases and 6 offsets fit the
 	 * general registers, from one base they do not. */
 	const float *high = a + 7 * row;
 	HIDE(high);
 #if defined(__aarch64__)
-	for (size_t k = t->k; k >= 4; k -= 4) {
+	for (size_t k = count; k >= 4; k -= 4) {
 		add_four_k(sum, a, high, row, b, rows, vectors);
 		a += 4;
 		high += 4;
@@ -63,6 +63,48 @@ ALWAYS_INLINE void multiply(const tile *t, sums sum, const int rows, const int v
 		a++;
 		high++;
 		b += vectors * VEC;
+	}
+}
+
+/* sum += what lies at `from`, as put_sums left it. */
+ALWAYS_INLINE void add_sums(sums sum, const float *from, const int rows, const int vectors)
+{
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		UNROLL for (int j = 0; j < vectors; j++) sum[i][j] += load(from + (i * vectors + j) * VEC);
+	}
+}
+
+ALWAYS_INLINE void put_sums(sums sum, float *to, const int rows, const int vectors)
+{
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		UNROLL for (int j = 0; j < vectors; j++) store(to + (i * vectors + j) * VEC, sum[i][j]);
+	}
+}
+
+/* sum += all k, chain by chain. Registers hold one chain; the sum of those before it waits in memory. */
+ALWAYS_INLINE void multiply_chains(const tile *t, sums sum, const int rows, const int vectors)
+{
+	float memory[TILE_ROWS * MAX_VECTORS * VEC] __attribute__((aligned(64)));
+	float *before = memory;
+	HIDE(before); /* else the compiler makes registers of it, of which there are not enough */
+	const float *a = t->a, *b = t->b;
+	for (size_t left = t->k;;) {
+		const size_t count = size_min(t->chain, left);
+		multiply(sum, a, t->a_row, b, count, rows, vectors);
+		if (left < t->k)
+			add_sums(sum, before, rows, vectors);
+		left -= count;
+		if (left == 0)
+			break;
+		put_sums(sum, before, rows, vectors);
+		UNROLL for (int i = 0; i < rows; i++)
+		{
+			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = splat(0);
+		}
+		a += count;
+		b += count * (size_t)(vectors * VEC);
 	}
 }
 
@@ -101,12 +143,18 @@ ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 	sums sum;
 	UNROLL for (int j = 0; j < vectors; j++)
 	{
-		const vec v = t->init ? load(t->init + j * VEC) : splat(0);
-		UNROLL for (int i = 0; i < rows; i++) sum[i][j] = v;
+		UNROLL for (int i = 0; i < rows; i++) sum[i][j] = splat(0);
 	}
-	multiply(t, sum, rows, vectors);
+	multiply_chains(t, sum, rows, vectors);
+	if (t->bias) {
+		UNROLL for (int j = 0; j < vectors; j++)
+		{
+			const vec v = load(t->bias + j * VEC);
+			UNROLL for (int i = 0; i < rows; i++) sum[i][j] += v;
+		}
+	}
 	const vec_tail tail = tail_of(t->cols - (size_t)(vectors - 1) * VEC);
-	if (!t->init)
+	if (!t->bias)
 		add_rows(sum, (const float *const *)t->out, t->column, tail, rows, vectors);
 	if (t->residual)
 		add_rows(sum, t->residual, t->residual_column, tail, rows, vectors);

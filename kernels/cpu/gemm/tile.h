@@ -1,9 +1,9 @@
 /* The tile: a block of at most TILE_ROWS rows by one panel of packed columns, held in registers over all of
  * k.
  *
- * Every element of the result is a chain bias + a0 * b0 + a1 * b1 + ... in the order of k. Where k is cut
- * into blocks, the chain of each later block begins at zero and is then added to the sum so far: rounding
- * grows with the length of a chain. Blocks are fixed by k, so that tiles of other sizes give the same bits.
+ * Every element of the result is a sum of chains a0 * b0 + a1 * b1 + ... and of the bias, which comes last:
+ * each step of a chain rounds what has come together so far, so that long chains and large biases in front of
+ * them cost accuracy. Chains are fixed by k, so that tiles of other sizes give the same bits.
  */
 #ifndef CPU_GEMM_TILE_H
 #define CPU_GEMM_TILE_H
@@ -37,8 +37,8 @@ typedef struct tile {
 	ptrdiff_t a_row;
 	const float *b; /* k rows of the panel's width */
 	size_t k;
-	const float
-		*init; /* the panel's bias; NULL: the sums begin at zero and are added to what is in out */
+	size_t chain;      /* steps of k in a chain, at least 1 */
+	const float *bias; /* of the panel; NULL: the sums are added to what is in out */
 	float *const *out; /* for each row, its first element of this panel is out[i][column] */
 	size_t column;
 	const float *const *residual; /* NULL, or like out with a column of its own */

@@ -7,6 +7,9 @@
 /* Vectors that one pass over the taps of a pixel keeps in registers. */
 #define GROUP 4
 
+/* Taps of a line that are summed up before they meet the others. */
+#define BLOCK 16
+
 typedef struct plan {
 	const pool_params *p;
 	size_t lines, line_step;
@@ -92,19 +95,45 @@ ALWAYS_INLINE vec conclude(uint32_t kind, vec a, float divisor)
 	}
 }
 
-/* Inlined with constants for all but s and c. Channels [c, c + vectors * VEC), or the tail of one vector. */
+/* Moves sums of some taps into those of all. */
+ALWAYS_INLINE void move_sums(vec *to, vec *from, const int vectors)
+{
+	UNROLL for (int i = 0; i < vectors; i++)
+	{
+		to[i] += from[i];
+		from[i] = splat(0);
+	}
+}
+
+/* Inlined with constants for all but s and c. Channels [c, c + vectors * VEC), or the tail of one vector.
+ * Sums of more than BLOCK taps are sums of lines, which are sums of blocks: rounding grows with the length of
+ * a sum. */
 ALWAYS_INLINE void pool_vectors(const spot *s, size_t c, const uint32_t kind, const int vectors, size_t tail)
 {
-	vec acc[GROUP];
+	vec acc[GROUP], of_line[GROUP], all[GROUP];
 	const vec_tail t = tail_of(tail ? tail : VEC);
-	UNROLL for (int i = 0; i < vectors; i++) acc[i] = splat(kind == POOL_MAX ? -INFINITY : 0);
+	const bool blocks = kind != POOL_MAX && s->rows * s->columns > BLOCK;
+	UNROLL for (int i = 0; i < vectors; i++)
+	{
+		acc[i] = splat(kind == POOL_MAX ? -INFINITY : 0);
+		of_line[i] = all[i] = splat(0);
+	}
 	for (size_t r = 0; r < s->rows; r++) {
 		const float *from = s->in + s->row[r] + c;
-		for (size_t x = 0; x < s->columns; x++, from += s->column) {
-			UNROLL for (int i = 0; i < vectors; i++) acc[i] =
-				combine(kind, acc[i], tail ? load_tail(from, t) : load(from + i * VEC));
+		for (size_t x = 0; x < s->columns;) {
+			const size_t end = blocks ? size_min(s->columns, x + BLOCK) : s->columns;
+			for (; x < end; x++, from += s->column) {
+				UNROLL for (int i = 0; i < vectors; i++) acc[i] = combine(
+					kind, acc[i], tail ? load_tail(from, t) : load(from + i * VEC));
+			}
+			if (blocks)
+				move_sums(of_line, acc, vectors);
 		}
+		if (blocks)
+			move_sums(all, of_line, vectors);
 	}
+	if (blocks)
+		move_sums(acc, all, vectors);
 	UNROLL for (int i = 0; i < vectors; i++)
 	{
 		vec v = conclude(kind, acc[i], s->divisor);
