@@ -40,11 +40,10 @@ typedef struct conv_params {
 	weights_shape weights; /* kernel equals window.kernel */
 	conv_window window;
 	image_strides in, out;
-	/* Stride along the channels of the input; 0 means 1. Others are for the first convolution of a
-	 * network, which may read a picture in `first` order; with many input channels they are slow. */
-	ptrdiff_t in_channel;
-	/* Stride along the channels of the output; only the channels-first kernels read it. */
-	ptrdiff_t out_channel;
+	/* Strides along the channels; 0 means 1. conv_f32 takes any for the input (fast where pixels are 1
+	 * apart, as in `first` order), and for the output one that goes with pixels 1 apart; then it takes no
+	 * residual. The other channels-last kernels need 1. */
+	ptrdiff_t in_channel, out_channel;
 	epilogue epilogue;
 } conv_params;
 

@@ -107,7 +107,9 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	kernel_axes(spatial, axes);
 	set_strides(&l->in_view[0], spatial, &p->in, &p->in_channel);
 	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
-	if (!fuse_epilogue_along(l, 5, axes, kernel_is_first(kernel_number) ? 3 : 4, &p->epilogue, extra, &count))
+	/* A kernel that transposes its results on their way out takes no residual. */
+	const size_t unit = kernel_is_first(kernel_number) ? 3 : p->out_channel == 1 ? 4 : 5;
+	if (!fuse_epilogue_along(l, 5, axes, unit, &p->epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
 	const clast_status s = lower_weight(l, how, &p->weights, source, &key, sizeof key, &weight);
 	if (s)
@@ -173,7 +175,7 @@ static clast_status lower_conv(lowering *l)
 	if (!last && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
 		return depthwise ? emit_conv(l, KERNEL_depthwise_first_f32, PACKING_DEPTHWISE_FIRST, &source, 6, &p) :
 		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
-	if (!lower_lies(y, PORT_LAST))
+	if (!lower_lies(y, PORT_LAST) && (depthwise || !lower_lies(y, PORT_FIRST)))
 		return CLAST_ERROR_UNSUPPORTED;
 	if (last && suits_winograd(l, &p, 12)) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
@@ -206,8 +208,11 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	size_t n = 0;
 	way[n++] = (lower_way){ PORT_LAST, PORT_LAST, depthwise ? 3 * flops : square && depth >= 32 ? flops / 1.6 : flops, bytes };
 	way[n++] = (lower_way){ PORT_FIRST, PORT_FIRST, depthwise ? 6 * flops : flops + 8 * columns, bytes };
-	if (!depthwise && depth <= 4)
-		way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, flops, bytes };
+	if (depthwise)
+		return n;
+	/* With few channels the lines of the image are turned, else the columns. */
+	way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, depth <= 4 ? flops : flops + 12 * columns, bytes };
+	way[n++] = (lower_way){ PORT_LAST, PORT_FIRST, flops + 12 * out, bytes };
 	return n;
 }
 

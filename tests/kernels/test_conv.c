@@ -540,6 +540,30 @@ static void first_case(rng *r, bool depthwise, size_t channels)
 	      depthwise ? PACKING_DEPTHWISE_FIRST : PACKING_FIRST);
 }
 
+/* conv_f32 with a channels-first input, output or both. */
+static void mixed_case(rng *r, size_t channels, bool in_first, bool out_first)
+{
+	conv_case c = random_case(r, false, false, channels);
+	const weights_shape *s = &c.p.weights;
+	const conv_window *w = &c.p.window;
+	if (in_first)
+		c.in = floats_random(r, first_strides(r, &c.p.in, &c.p.in_channel, c.p.batch, w->in,
+						      s->groups * s->in_channels, rng_chance(r, 50)));
+	if (out_first) {
+		c.out_count = first_strides(r, &c.p.out, &c.p.out_channel, c.p.batch, w->out,
+					    s->groups * s->out_channels, rng_chance(r, 50));
+		c.p.epilogue.flags &= ~(uint32_t)EPILOGUE_RESIDUAL;
+	}
+	check(r, &c, KERNEL_conv_f32, PACKING_GEMM);
+}
+
+Test(conv, reads_and_writes_channels_first)
+{
+	rng r = { 13 };
+	for (int i = 0; i < 300; i++)
+		mixed_case(&r, i % 20 == 0 ? 150 : 30, i % 3 > 0, i % 3 < 2);
+}
+
 Test(first, convolutions_agree_with_the_sum_for_random_shapes)
 {
 	rng r = { 12 };

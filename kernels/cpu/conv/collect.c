@@ -166,6 +166,25 @@ static void collect_run(const collector *c, const segment *s, const float *line,
 	}
 }
 
+/* One tap of neighbouring pixels whose channels are not side by side, but whose columns are. */
+static void collect_turned(const collector *c, const segment *s, const float *line, size_t k, size_t tap)
+{
+	const conv_window *w = &c->p->window;
+	const size_t begin = size_max(k, s->k_begin), end = size_min(k + c->p->weights.in_channels, s->k_end);
+	const ptrdiff_t column = first_tap(w, PIXEL, s->x_begin) + (ptrdiff_t)(tap * w->dilation[PIXEL]);
+	const size_t count = s->x_end - s->x_begin;
+	const size_t low = column < 0 ? size_min(count, (size_t)-column) : 0;
+	const ptrdiff_t left = (ptrdiff_t)w->in[PIXEL] - column;
+	const size_t high = left < (ptrdiff_t)count ? (left < 0 ? low : size_max(low, (size_t)left)) : count;
+	float *to = s->to + (begin - s->k_begin);
+	if (begin >= end)
+		return;
+	zero_runs(to, s->to_row, end - begin, low);
+	transpose_floats(line + column + (ptrdiff_t)low + (ptrdiff_t)(begin - k) * c->in_channel,
+			 c->in_channel, to + low * s->to_row, (ptrdiff_t)s->to_row, high - low, end - begin);
+	zero_runs(to + high * s->to_row, s->to_row, end - begin, count - high);
+}
+
 /* One tap whose channels are not side by side. */
 static void collect_strided(const collector *c, const segment *s, const float *line, size_t k, size_t tap)
 {
@@ -196,8 +215,10 @@ static void collect_segment(collector *c, const segment *s)
 			zero_runs(s->to + (begin - s->k_begin), s->to_row, end - begin,
 				  s->x_end - s->x_begin);
 		} else if (!c->few && c->in_channel != 1) {
+			const bool turned = c->pixel == 1 && w->stride[PIXEL] == 1;
 			for (size_t t = 0; t < columns; t++)
-				collect_strided(c, s, c->rows[r], k + t * channels, t);
+				(turned ? collect_turned : collect_strided)(c, s, c->rows[r],
+									    k + t * channels, t);
 		} else if (dense) {
 			collect_run(c, s, c->rows[r], k, 0, columns);
 		} else {

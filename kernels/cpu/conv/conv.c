@@ -5,6 +5,7 @@
 #include "conv.h"
 
 #include "conv/collect.h"
+#include "copy/transpose.h"
 #include "gemm/block.h"
 #include "program/run.h"
 
@@ -20,6 +21,8 @@ typedef struct plan {
 	size_t run; /* this many pixels are a_row apart, then the next line or image begins */
 	bool sums;  /* sums are kept in scratch until the epilogue has run */
 	size_t sums_row;
+	bool turn; /* sums are transposed on their way to a channels-first output */
+	size_t turn_run; /* pixels that lie side by side in it */
 } plan;
 
 /* Every tap lies inside the image. */
@@ -71,7 +74,11 @@ static plan plan_of(const conv_params *p)
 	plan_direct(&g);
 	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS, g.direct ? 32 : 64);
 	const uint32_t flags = p->epilogue.flags;
-	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k);
+	g.turn = p->out_channel != 0 && p->out_channel != 1;
+	g.turn_run = w->out[PIXEL];
+	if (p->out.axis[ROW] == (ptrdiff_t)w->out[PIXEL] && !w->out_ring && !(flags & EPILOGUE_PROGRAM))
+		g.turn_run *= g.lines;
+	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k) || g.turn;
 	g.sums_row = div_up(size_min(g.cut.cols + VEC, g.n), VEC) * VEC;
 	return g;
 }
@@ -90,6 +97,7 @@ typedef struct work {
 	float *a; /* collected rows */
 	size_t a_row;
 	float *sums;
+	float *turned; /* sums of a line, channels first, for the program */
 	void *program;
 	size_t bytes;
 } work;
@@ -108,6 +116,9 @@ static work work_of(const plan *g, char *scratch)
 	}
 	if (g->sums)
 		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
+	if (g->turn && flags & EPILOGUE_PROGRAM)
+		w.turned = scratch_part(scratch, &w.bytes,
+					size_min(g->cut.rows, g->turn_run) * g->sums_row * sizeof(float));
 	if (g->sums) /* an empty program copies */
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	return w;
@@ -172,6 +183,27 @@ static void multiply(const plan *g, const float *in, size_t begin, size_t end, p
 	}
 }
 
+/* The same where the output is channels-first: transposes, then runs the program if there is one. */
+static void finish_turned(const plan *g, void *const *args, size_t begin, size_t end, size_t channel,
+			  size_t cols, const work *w)
+{
+	const conv_params *p = g->p;
+	for (size_t m = begin; m < end;) {
+		const size_t count = size_min(end - m, g->turn_run - m % g->turn_run);
+		const pixel at = pixel_of(g, m);
+		const size_t position[5] = { at.n, at.z, at.y, at.x, channel };
+		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) +
+			     (ptrdiff_t)channel * p->out_channel;
+		transpose_floats(w->sums + (m - begin) * g->sums_row, (ptrdiff_t)g->sums_row,
+				 w->turned ? w->turned : out, w->turned ? (ptrdiff_t)count : p->out_channel,
+				 cols, count);
+		if (w->turned)
+			epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 5, position, 4, 3, cols, count,
+					   w->turned, (ptrdiff_t)count, out, p->out_channel, w->program);
+		m += count;
+	}
+}
+
 /* Runs the program from the sums in scratch to the output, line by line. */
 static void finish(const plan *g, void *const *args, size_t begin, size_t end, size_t channel, size_t cols,
 		   const work *w)
@@ -228,7 +260,9 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 	const float *in =
 		(const float *)args[CONV_IN] + (ptrdiff_t)(group * p->weights.in_channels) * g->in_channel;
 	multiply(g, in, begin, end, &prod, w);
-	if (g->sums)
+	if (g->turn)
+		finish_turned(g, args, begin, end, channel + col, col_end - col, w);
+	else if (g->sums)
 		finish(g, args, begin, end, channel + col, col_end - col, w);
 }
 
@@ -240,5 +274,13 @@ static void conv_run(const void *params, void *const *args, size_t begin, size_t
 		run_task(&g, args, task, &w);
 }
 
+static bool conv_supports(const void *params)
+{
+	const conv_params *p = params;
+	return (p->out_channel | 1) == 1 ||
+	       (p->out.axis[PIXEL] == 1 && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
+}
+
 extern const compute_kernel ISA(conv_f32);
-const compute_kernel ISA(conv_f32) = { "conv_f32", sizeof(conv_params), conv_tasks, conv_scratch, conv_run };
+const compute_kernel ISA(conv_f32) = { "conv_f32",   sizeof(conv_params), conv_tasks,
+				       conv_scratch, conv_run,            conv_supports };

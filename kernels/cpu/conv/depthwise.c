@@ -398,7 +398,8 @@ static void depthwise_run(const void *params, void *const *args, size_t begin, s
 static bool depthwise_supports(const void *params)
 {
 	const conv_params *p = params;
-	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && (p->in_channel | 1) == 1;
+	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && (p->in_channel | 1) == 1 &&
+	       (p->out_channel | 1) == 1;
 }
 
 extern const compute_kernel ISA(depthwise_f32);
