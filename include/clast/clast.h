@@ -211,6 +211,7 @@ typedef enum clast_attribute_type {
 	CLAST_ATTRIBUTE_INT = 2,
 	CLAST_ATTRIBUTE_STRING = 3,
 	CLAST_ATTRIBUTE_TENSOR = 4,
+	CLAST_ATTRIBUTE_GRAPH = 5,
 	CLAST_ATTRIBUTE_FLOATS = 6,
 	CLAST_ATTRIBUTE_INTS = 7,
 	CLAST_ATTRIBUTE_STRINGS = 8
@@ -220,7 +221,7 @@ typedef struct clast_attribute {
 	const char *name;
 	clast_attribute_type type;
 	float f;
-	int64_t i;
+	int64_t i; /* also of CLAST_ATTRIBUTE_GRAPH: the number of a body, which one node may take */
 	const char *s;
 	const clast_tensor *t;
 	const float *floats;
@@ -247,6 +248,10 @@ CLAST_API CLAST_MUST_CHECK clast_status clast_builder_node(clast_builder *builde
                                                            const clast_attribute *attributes, clast_diag *diag);
 CLAST_API CLAST_MUST_CHECK clast_status clast_builder_output(clast_builder *builder, const char *name,
                                                              clast_diag *diag);
+/* A body of If, Loop or Scan: inputs, constants, nodes and outputs added until the matching end belong to it. It sees the values
+ * of the graphs around it, which do not see its own; names are unique in the whole model. Bodies may be nested. */
+CLAST_API CLAST_MUST_CHECK clast_status clast_builder_begin_body(clast_builder *builder, const char *name, clast_diag *diag);
+CLAST_API CLAST_MUST_CHECK clast_status clast_builder_end_body(clast_builder *builder, int64_t *body, clast_diag *diag);
 /* Consumes the builder, also on failure. */
 CLAST_API CLAST_MUST_CHECK clast_status clast_builder_finish(clast_builder **builder, clast_model **model,
                                                              clast_diag *diag);

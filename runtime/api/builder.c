@@ -12,6 +12,9 @@ struct clast_builder {
 	clast_model *m;
 	map names;
 	int64_t opset;
+	graph_id at; /* the graph that calls add to */
+	graph_id *free_bodies; /* ended and not taken by a node yet */
+	size_t free_count, free_capacity;
 	clast_status failed; /* the first failure; the builder is then good for being freed only */
 };
 
@@ -49,6 +52,7 @@ void clast_builder_free(clast_builder **builder)
 	*builder = NULL;
 	clast_model *m = b->m;
 	map_release(&b->names);
+	mem_free(&m->memory, b->free_bodies, b->free_capacity * sizeof *b->free_bodies);
 	mem_free(&m->memory, b, sizeof *b);
 	model_release(m);
 }
@@ -76,7 +80,7 @@ static clast_status define(clast_builder *b, const char *name, value_id *out, cl
 		return fail(d, CLAST_ERROR_ARGUMENT, "a value needs a name");
 	if (map_get(&b->names, name, NULL))
 		return fail(d, CLAST_ERROR_MODEL, "value \"%s\" is defined twice", quote(name).text);
-	const clast_status s = graph_add_value(b->m, 0, name, out, d);
+	const clast_status s = graph_add_value(b->m, b->at, name, out, d);
 	if (s)
 		return s;
 	return map_put(&b->names, name, *out) ? CLAST_OK : fail_memory(d, 0);
@@ -102,7 +106,7 @@ static clast_status add_input(clast_builder *b, const char *name, clast_dtype dt
 	clast_status status = define(b, name, &v, d);
 	if (!status)
 		status = graph_set_shape(b->m, v, dtype, &s, d);
-	return status ? status : graph_add_input(b->m, 0, v, d);
+	return status ? status : graph_add_input(b->m, b->at, v, d);
 }
 
 clast_status clast_builder_input(clast_builder *b, const char *name, clast_dtype dtype, size_t rank, const int64_t *dims,
@@ -110,6 +114,17 @@ clast_status clast_builder_input(clast_builder *b, const char *name, clast_dtype
 {
 	const clast_status s = check(b, "clast_builder_input", name, d);
 	return s ? s : note(b, add_input(b, name, dtype, rank, dims, dim_names, d), d);
+}
+
+/* The value of a name, if the graph at hand sees it. */
+static clast_status find_value(const clast_builder *b, const char *name, value_id *out, clast_diag *d)
+{
+	if (!map_get(&b->names, name, out))
+		return fail(d, CLAST_ERROR_MODEL, "there is no value \"%s\"", quote(name).text);
+	for (graph_id g = b->at; g != NO_ID; g = b->m->graphs[g].parent)
+		if (b->m->values[*out].graph == g)
+			return CLAST_OK;
+	return fail(d, CLAST_ERROR_MODEL, "the value \"%s\" belongs to a body that has ended", quote(name).text);
 }
 
 /* A dense copy in the model's region. */
@@ -141,6 +156,19 @@ clast_status clast_builder_constant(clast_builder *b, const char *name, const cl
 	return note(b, s, d);
 }
 
+/* A body belongs to the node that takes it first. */
+static clast_status take_body(clast_builder *b, const clast_attribute *a, graph_id *out, clast_diag *d)
+{
+	for (size_t i = 0; i < b->free_count; i++)
+		if (b->free_bodies[i] == a->i && b->m->graphs[b->free_bodies[i]].parent == b->at) {
+			*out = b->free_bodies[i];
+			b->free_bodies[i] = b->free_bodies[--b->free_count];
+			return CLAST_OK;
+		}
+	return fail(d, CLAST_ERROR_ARGUMENT, "attribute %s: %lld is no body that ended in this graph and that no node has taken",
+	            quote(a->name).text, (long long)a->i);
+}
+
 static clast_status read_attribute(clast_builder *b, const clast_attribute *a, attr_value *v, clast_diag *d)
 {
 	tensor_view *t = NULL;
@@ -156,6 +184,8 @@ static clast_status read_attribute(clast_builder *b, const clast_attribute *a, a
 		v->tensor = t;
 		return s;
 	}
+	if (a->type == CLAST_ATTRIBUTE_GRAPH)
+		return take_body(b, a, &v->graph, d);
 	const void *list = a->type == CLAST_ATTRIBUTE_FLOATS ? (const void *)a->floats :
 	                   a->type == CLAST_ATTRIBUTE_INTS   ? (const void *)a->ints :
 	                   a->type == CLAST_ATTRIBUTE_STRINGS ? (const void *)a->strings : "";
@@ -171,8 +201,9 @@ static clast_status find_inputs(clast_builder *b, size_t n, const char *const *n
 {
 	for (size_t i = 0; i < n; i++) {
 		ids[i] = NO_ID;
-		if (names[i] && *names[i] && !map_get(&b->names, names[i], &ids[i]))
-			return fail(d, CLAST_ERROR_MODEL, "input %zu: there is no value \"%s\"", i, quote(names[i]).text);
+		const clast_status s = names[i] && *names[i] ? find_value(b, names[i], &ids[i], d) : CLAST_OK;
+		if (s)
+			return s;
 	}
 	return CLAST_OK;
 }
@@ -212,7 +243,7 @@ clast_status clast_builder_node(clast_builder *b, const char *op_name, const cha
 	if (!s)
 		s = define_outputs(b, output_count, outputs, ids + input_count, d);
 	if (!s)
-		s = graph_add_node(b->m, 0, domain ? domain : "", op_name, b->opset, name, input_count, ids, output_count,
+		s = graph_add_node(b->m, b->at, domain ? domain : "", op_name, b->opset, name, input_count, ids, output_count,
 		                   ids + input_count, attribute_count, attrs, &id, d);
 	if (s && d && !d->node[0])
 		diag_node(d, name && *name ? name : op_name);
@@ -227,9 +258,42 @@ clast_status clast_builder_output(clast_builder *b, const char *name, clast_diag
 	clast_status s = check(b, "clast_builder_output", name, d);
 	if (s)
 		return s;
-	s = map_get(&b->names, name, &v) ? graph_add_output(b->m, 0, v, d)
-	                                 : fail(d, CLAST_ERROR_MODEL, "there is no value \"%s\"", quote(name).text);
+	s = find_value(b, name, &v, d);
+	if (!s)
+		s = graph_add_output(b->m, b->at, v, d);
 	return note(b, s, d);
+}
+
+clast_status clast_builder_begin_body(clast_builder *b, const char *name, clast_diag *d)
+{
+	clast_status s = check(b, "clast_builder_begin_body", b, d);
+	size_t depth = 1;
+	if (s)
+		return s;
+	for (graph_id g = b->at; g != NO_ID; g = b->m->graphs[g].parent)
+		depth++;
+	if (depth > b->m->limits.nesting)
+		s = fail(d, CLAST_ERROR_LIMIT, "bodies are nested more than %zu deep (limit nesting)", b->m->limits.nesting);
+	if (!s)
+		s = graph_add(b->m, name ? name : "", b->at, &b->at, d);
+	return note(b, s, d);
+}
+
+clast_status clast_builder_end_body(clast_builder *b, int64_t *body, clast_diag *d)
+{
+	clast_status s = check(b, "clast_builder_end_body", body, d);
+	if (s)
+		return s;
+	if (!b->at)
+		s = fail(d, CLAST_ERROR_ARGUMENT, "clast_builder_end_body: no body has begun");
+	else if (!grow(&b->m->memory, &b->free_bodies, &b->free_capacity, b->free_count + 1, sizeof *b->free_bodies))
+		s = fail_memory(d, 0);
+	if (s)
+		return note(b, s, d);
+	b->free_bodies[b->free_count++] = b->at;
+	*body = b->at;
+	b->at = b->m->graphs[b->at].parent;
+	return CLAST_OK;
 }
 
 clast_status clast_builder_finish(clast_builder **builder, clast_model **model, clast_diag *d)
@@ -238,6 +302,8 @@ clast_status clast_builder_finish(clast_builder **builder, clast_model **model, 
 		*model = NULL;
 	clast_builder *b = builder ? *builder : NULL;
 	clast_status s = check(b, "clast_builder_finish", model, d);
+	if (!s && (b->at || b->free_count))
+		s = fail(d, CLAST_ERROR_ARGUMENT, b->at ? "a body has not ended" : "a body belongs to no node");
 	if (!s && !b->m->graphs[0].output_count)
 		s = fail(d, CLAST_ERROR_MODEL, "the model has no outputs");
 	if (!s)

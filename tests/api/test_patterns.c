@@ -1,0 +1,253 @@
+/* The patterns that break converters: right results by every strategy, and no conversion of order more than needed. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pattern.h"
+
+typedef struct pattern {
+	int number;
+	const char *name;
+	void (*build)(net *g);
+	int64_t opset;
+	size_t least, reached;
+	const char *why;
+} pattern;
+
+static const pattern patterns[] = {
+#define PATTERN(number, name, opset, least, reached, why) { number, #name, pattern_##name, opset, least, reached, why },
+#include "pattern.def"
+#undef PATTERN
+};
+enum { PATTERNS = sizeof patterns / sizeof *patterns };
+
+static const extents equal = { .n = 4, .c = 4, .h = 4, .w = 4, .d = 4, .g = 2, .wh = 2, .ww = 2 };
+static const extents distinct = { .n = 3, .c = 10, .h = 6, .w = 20, .d = 8, .g = 2, .wh = 3, .ww = 4 };
+
+typedef struct built {
+	const pattern *p;
+	const char *which;
+	net g;
+	clast_model *m;
+} built;
+
+static void build(const pattern *p, const extents *e, bool open, built *x)
+{
+	*x = (built){ .p = p, .which = e == &equal ? "equal extents" : "distinct extents" };
+	net_begin(&x->g, e, p->opset);
+	x->g.open = open;
+	p->build(&x->g);
+	x->m = net_end(&x->g);
+}
+
+static void release(built *x)
+{
+	clast_model_free(&x->m);
+	net_free_inputs(&x->g);
+}
+
+/* Params hold an index and not the pattern, whose pointers mean nothing in the process that runs the test. */
+static struct criterion_test_params every_pattern(void)
+{
+	static size_t index[PATTERNS];
+	for (size_t i = 0; i < PATTERNS; i++)
+		index[i] = i;
+	return cr_make_param_array(size_t, index, PATTERNS);
+}
+
+/* ---- Results ---- */
+
+#define MAX_OUTPUTS 4
+
+typedef struct answer {
+	size_t count, size[MAX_OUTPUTS];
+	double *element[MAX_OUTPUTS];
+} answer;
+
+static double *read_output(const clast_tensor *t, size_t *count)
+{
+	*count = clast_tensor_count(t);
+	double *x = malloc((*count + 1) * sizeof *x);
+	void *raw = malloc(*count * 8 + 1);
+	const clast_dtype type = clast_tensor_dtype(t);
+	cr_assert_eq(clast_tensor_read(t, raw, *count * clast_dtype_bytes(type)), CLAST_OK);
+	for (size_t i = 0; i < *count; i++)
+		x[i] = type == CLAST_FLOAT32 ? ((float *)raw)[i] : (double)((int64_t *)raw)[i];
+	free(raw);
+	return x;
+}
+
+static clast_plan *plan_of(const built *x, const clast_plan_options *o)
+{
+	clast_diag d = { 0 };
+	clast_plan *p;
+	cr_assert_eq(clast_plan_create(x->m, o, &p, &d), CLAST_OK, "%s, %s: %s", x->p->name, x->which, d.message);
+	return p;
+}
+
+static answer run(const built *x, const clast_plan_options *o)
+{
+	clast_diag d = { 0 };
+	clast_session *s;
+	clast_plan *p = plan_of(x, o);
+	answer a = { .count = clast_model_output_count(x->m) };
+	clast_tensor *out[MAX_OUTPUTS] = { NULL };
+	cr_assert_eq(clast_session_create(p, NULL, &s, &d), CLAST_OK, "%s", d.message);
+	cr_assert_eq(clast_session_run(s, x->g.input_count, (const clast_tensor *const *)x->g.inputs, a.count, out, &d), CLAST_OK,
+	             "%s, %s, %s: %s: %s", x->p->name, x->which, o->strategy, d.node, d.message);
+	for (size_t i = 0; i < a.count; i++)
+		a.element[i] = read_output(out[i], &a.size[i]);
+	clast_session_free(&s);
+	clast_plan_free(&p);
+	return a;
+}
+
+static void forget(answer *a)
+{
+	for (size_t i = 0; i < a->count; i++)
+		free(a->element[i]);
+}
+
+static void expect_close(const built *x, const char *strategy, const answer *want, const answer *got)
+{
+	for (size_t i = 0; i < want->count; i++) {
+		double largest = 0, error = 0;
+		cr_assert_eq(want->size[i], got->size[i]);
+		for (size_t k = 0; k < want->size[i]; k++) {
+			largest = fmax(largest, fabs(want->element[i][k]));
+			error = fmax(error, fabs(want->element[i][k] - got->element[i][k]));
+		}
+		cr_expect(largest > 0, "%s, %s: output %zu is zero", x->p->name, x->which, i);
+		cr_expect(error <= 1e-5 * largest, "%s, %s, %s: output %zu is off by %g of %g", x->p->name, x->which, strategy, i,
+		          error, largest);
+	}
+}
+
+static void expect_same_results(const pattern *p, const extents *e, bool open)
+{
+	static const char *const strategies[] = { "wrap", "first",    "last",     "blocked",  "lazy",
+		                                  "push", "min",      "random:1", "random:2", "random:3" };
+	static const char *const layouts[] = { "first", "last" };
+	built x;
+	build(p, e, open, &x);
+	clast_plan_options o = { .struct_size = sizeof o, .strategy = "min", .precision = CLAST_PRECISION_REFERENCE };
+	answer want = run(&x, &o);
+	o.precision = CLAST_PRECISION_DEFAULT;
+	for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++) {
+		o.strategy = strategies[i];
+		o.input_layout = o.output_layout = layouts[i % 2];
+		answer got = run(&x, &o);
+		expect_close(&x, strategies[i], &want, &got);
+		forget(&got);
+	}
+	forget(&want);
+	release(&x);
+}
+
+ParameterizedTestParameters(patterns, every_strategy_gives_the_answer_of_the_references)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, every_strategy_gives_the_answer_of_the_references)
+{
+	expect_same_results(&patterns[*index], &equal, false);
+	expect_same_results(&patterns[*index], &distinct, false);
+}
+
+/* ---- Conversions ---- */
+
+/* What is left inside when inputs and outputs may come in the order that suits best: they are tried in both. A copy that a view turned
+ * out to need counts like a conversion. */
+static size_t conversions_inside(const built *x)
+{
+	size_t least = SIZE_MAX;
+	for (int i = 0; i < 4; i++) {
+		clast_plan_report r = { .struct_size = sizeof r };
+		const clast_plan_options o = { .struct_size = sizeof o,
+			                       .strategy = "min",
+			                       .objective = "count",
+			                       .input_layout = i & 1 ? "last" : "first",
+			                       .output_layout = i & 2 ? "last" : "first" };
+		clast_plan *p = plan_of(x, &o);
+		cr_assert_eq(clast_plan_get_report(p, &r), CLAST_OK);
+		cr_expect(r.optimal, "%s, %s: not proved optimal", x->p->name, x->which);
+		const size_t inside = r.transposes + r.io_transposes + (r.copy_bytes > 0);
+		least = inside < least ? inside : least;
+		clast_plan_free(&p);
+	}
+	return least;
+}
+
+static void expect_conversions(const pattern *p, const extents *e)
+{
+	built x;
+	build(p, e, false, &x);
+	const size_t found = conversions_inside(&x);
+	cr_expect(found >= p->least, "%s, %s: %zu conversions inside are fewer than the least, %zu: correct the table", p->name, x.which,
+	          found, p->least);
+	cr_expect(found <= p->reached, "%s, %s: %zu conversions inside, expected %zu%s%s%s", p->name, x.which, found, p->reached,
+	          p->why ? " (" : "", p->why ? p->why : "", p->why ? ")" : "");
+	if (found < p->reached)
+		cr_log_warn("%s, %s: %zu conversions inside instead of %zu: pattern.def can say so", p->name, x.which, found, p->reached);
+	release(&x);
+}
+
+ParameterizedTestParameters(patterns, min_converts_no_more_than_needed)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, min_converts_no_more_than_needed)
+{
+	expect_conversions(&patterns[*index], &equal);
+	expect_conversions(&patterns[*index], &distinct);
+}
+
+/* ---- Extents that the model does not know ---- */
+
+/* Values in the order in which they are computed, with their orders. */
+static void describe(const built *x, const char *objective, char *text, size_t size)
+{
+	const clast_plan_options o = { .struct_size = sizeof o, .objective = objective };
+	clast_plan *p = plan_of(x, &o);
+	size_t used = 0;
+	text[0] = 0;
+	for (size_t i = 0; i < clast_plan_step_count(p) && used < size; i++) {
+		clast_step_info info = { .struct_size = sizeof info };
+		cr_assert_eq(clast_plan_step(p, i, &info), CLAST_OK);
+		used += (size_t)snprintf(text + used, size - used, "%s %s: %s\n", info.op, info.output, info.order);
+	}
+	cr_assert_lt(used, size);
+	clast_plan_free(&p);
+}
+
+static void expect_same_orders(const pattern *p, const extents *e, const char *objective)
+{
+	static char known[1 << 14], unknown[1 << 14];
+	built x;
+	build(p, e, false, &x);
+	describe(&x, objective, known, sizeof known);
+	release(&x);
+	build(p, e, true, &x);
+	describe(&x, objective, unknown, sizeof unknown);
+	release(&x);
+	cr_expect(!strcmp(known, unknown), "%s, by %s: with all extents known\n%swith unknown ones\n%s", p->name, objective, known,
+	          unknown);
+}
+
+ParameterizedTestParameters(patterns, orders_do_not_depend_on_batch_height_and_width)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, orders_do_not_depend_on_batch_height_and_width)
+{
+	const pattern *p = &patterns[*index];
+	expect_same_orders(p, &distinct, "time");
+	expect_same_orders(p, &distinct, "count");
+	expect_same_results(p, &distinct, true);
+}
