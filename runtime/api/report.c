@@ -8,9 +8,6 @@
 
 /* ---- Totals ---- */
 
-/* The value of an unknown dim in reports: the batch counts as one, pictures as 224 x 224. */
-enum { REPRESENTATIVE_BATCH = 1, REPRESENTATIVE_EXTENT = 224 };
-
 static size_t value_bytes(const specialisation *s, const clast_plan *p, uint32_t pv)
 {
 	const infer_value *f = &s->facts[p->values[pv].fact];
@@ -21,6 +18,12 @@ static size_t value_bytes(const specialisation *s, const clast_plan *p, uint32_t
 	for (int a = 0; a < f->shape.rank; a++)
 		dims[a] = f->shape.dims[a];
 	return tensor_bytes(f->dtype, (size_t)f->shape.rank, dims, &bytes) ? bytes : 0;
+}
+
+/* What is converted: by a step of its own, or by a view that could not be one. */
+static bool converts(const plan_step *step)
+{
+	return step->kind == STEP_CONVERT || (step->kind == STEP_VIEW && step->barred);
 }
 
 /* A conversion is owed to the border if it reads an input of the model or leaves an output of it. */
@@ -50,7 +53,7 @@ static void count_steps(const clast_plan *p, clast_plan_report *r)
 	for (size_t i = 0; i < p->step_count; i++) {
 		const plan_step *step = &p->steps[i];
 		const bool main_block = i >= b->first_step && i < (size_t)b->first_step + b->step_count;
-		if (step->kind == STEP_CONVERT)
+		if (converts(step))
 			(*(main_block && at_border(p, step) ? &r->io_transposes : &r->transposes))++;
 		else if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
 			r->reference_steps += is_floating(p, step);
@@ -60,7 +63,7 @@ static void count_steps(const clast_plan *p, clast_plan_report *r)
 }
 
 /* Views of the inputs at their declared extents. */
-static void representative_inputs(const clast_plan *p, tensor_view *views)
+static void representative_inputs(clast_plan *p, tensor_view *views)
 {
 	const plan_block *b = &p->blocks[0];
 	for (uint32_t i = 0; i < b->input_count; i++) {
@@ -68,8 +71,7 @@ static void representative_inputs(const clast_plan *p, tensor_view *views)
 		const value *v = &p->model->values[p->facts[b->first_fact + x->fact]];
 		int64_t dims[CLAST_MAX_RANK];
 		for (int a = 0; a < v->rank; a++)
-			dims[a] = dim_is_number(v->dims[a])  ? v->dims[a] :
-				  v->rank == 4 && a >= 2 ? REPRESENTATIVE_EXTENT : REPRESENTATIVE_BATCH;
+			dims[a] = plan_extent(p, v->dims[a]);
 		view_dense(&views[i], v->dtype, v->rank < 0 ? 0 : v->rank, dims, NULL);
 		for (int64_t stride = 1, a = v->rank - 1; x->whole && a >= 0; a--) {
 			views[i].strides[x->perm[a]] = stride;
@@ -94,7 +96,7 @@ static clast_status measure(clast_plan *p, clast_plan_report *r)
 		return status == CLAST_ERROR_MEMORY ? status : CLAST_OK;
 	for (uint32_t i = 0; i < b->step_count; i++) {
 		const plan_step *step = &p->steps[b->first_step + i];
-		if (step->kind == STEP_CONVERT && !at_border(p, step))
+		if (converts(step) && !at_border(p, step))
 			r->transpose_bytes += value_bytes(s, p, step_out(p, step)[0]);
 	}
 	r->copy_bytes = s->copy_bytes;

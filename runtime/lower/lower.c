@@ -64,7 +64,7 @@ double lower_count(const infer_value *v)
 {
 	double n = 1;
 	for (int a = 0; a < v->shape.rank; a++)
-		n *= dim_is_number(v->shape.dims[a]) ? (double)v->shape.dims[a] : a ? LOWER_EXTENT : 1;
+		n *= (double)v->shape.dims[a];
 	return n;
 }
 

@@ -34,7 +34,7 @@ typedef struct lower_node {
 } lower_node;
 
 /* One of the ways in which a family can run a node: what it needs of the orders of input 0 and output 0, and what it costs on one core.
- * Extents that are not known count as LOWER_EXTENT, an unknown batch as 1. */
+ * Extents are numbers here: those that are not known are representative ones. */
 typedef struct lower_way {
 	port_need in, out;
 	double flops; /* as if all ran at the speed of a large product: what a kernel is slower counts as more */
@@ -42,7 +42,6 @@ typedef struct lower_way {
 } lower_way;
 
 #define LOWER_MAX_WAYS 8
-#define LOWER_EXTENT 56
 
 #define FUSED_MAX_OPERANDS EPILOGUE_MAX_OPERANDS
 
@@ -124,7 +123,7 @@ const kernel_family *family_at(size_t index);
 /* The first family that accepts the node, and what it needs; FAMILY_REFERENCE with PORT_VIEW everywhere if none does. */
 uint16_t family_find(const lower_node *x, port *ports);
 
-/* Number of elements, see LOWER_EXTENT. */
+/* Number of elements; the extents are numbers. */
 double lower_count(const infer_value *v);
 /* Nanoseconds on one core of a machine with vectors like this one's, an estimate to compare ways and conversions with. */
 double lower_time(double flops, double bytes);

@@ -128,8 +128,11 @@ size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way 
 	const kernel_family *family = family_at(view->family);
 	if (!family || !family->ways || n->n_in + n->n_out > FEW || n->out[0] == NO_ID)
 		return 0;
-	for (uint32_t i = 0; i < n->n_in + n->n_out; i++)
+	for (uint32_t i = 0; i < n->n_in + n->n_out; i++) {
 		value_infer(p->model, n->in[i], &facts[i]);
+		for (int a = 0; a < facts[i].shape.rank; a++)
+			facts[i].shape.dims[a] = plan_extent(p, facts[i].shape.dims[a]);
+	}
 	return family->ways(&(lower_node){ p->model, n, facts, facts + n->n_in }, ways);
 }
 

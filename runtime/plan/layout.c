@@ -3,7 +3,7 @@
  * A class is a value. Its candidate orders are row-major, those that kernels ask for, and what views and tied operands make of them,
  * forwards and backwards, until nothing new turns up. A pure view is a group that maps each order of its input to what it becomes, for
  * nothing. Elementwise operands share one configuration an order; the ports of dense kernels are groups of their own. References read
- * and write any order and have no wish. Costs are bytes of conversions; unknown extents count as REPRESENTATIVE. */
+ * and write any order and have no wish. Costs are bytes of conversions; unknown extents count as plan_extent says. */
 #include <string.h>
 
 #include "plan.h"
@@ -12,7 +12,6 @@
 
 #define MAX_CANDIDATES 48
 #define MAX_SWEEPS 8
-#define REPRESENTATIVE 56
 
 typedef struct candidates {
 	uint32_t n, class;
@@ -292,7 +291,7 @@ static uint64_t value_cost(const layout *l, value_id id)
 	const value *v = &l->m->values[id];
 	uint64_t bytes = clast_dtype_bytes(v->dtype);
 	for (int a = 0; a < v->rank; a++) {
-		const uint64_t e = dim_is_number(v->dims[a]) ? (uint64_t)v->dims[a] : a ? REPRESENTATIVE : 1;
+		const uint64_t e = (uint64_t)plan_extent(l->p, v->dims[a]);
 		if (__builtin_mul_overflow(bytes, e ? e : 1, &bytes) || bytes > (uint64_t)1 << 36)
 			return (uint64_t)1 << 36;
 	}

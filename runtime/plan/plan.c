@@ -244,6 +244,15 @@ static uint32_t view_input_order(builder *b, const node *n)
 	return plan_view_order(b->p, n, from, &to) && to == b->choice.produced[n->out[0]] ? from : 0;
 }
 
+/* Whether a view has to copy: what it reads does not become what it leaves by new names of axes alone. */
+static bool view_copies(builder *b, const node *n, uint32_t in, uint32_t out)
+{
+	clast_plan *p = b->p;
+	uint32_t to;
+	const bool known = b->m->values[n->in[0]].rank >= 0 && b->m->values[n->out[0]].rank >= 0;
+	return known && !p->values[in].constant && !(plan_view_order(p, n, p->values[in].order, &to) && to == p->values[out].order);
+}
+
 static clast_status add_step_node(builder *b, plan_step *step, node_id id)
 {
 	clast_plan *p = b->p;
@@ -375,6 +384,8 @@ static clast_status emit(builder *b, node_id id, node_id tail, const node_view *
 		s = step_captures(b, n, &step);
 	if (!s)
 		s = step_outputs(b, n, tail, &step, &x);
+	if (!s && step.kind == STEP_VIEW)
+		step.barred = view_copies(b, n, x.in[0], x.out[0]);
 	if (!s)
 		s = step_refs(b, view, &step, &x);
 	mem_free(&p->memory, x.in, count * sizeof *x.in);

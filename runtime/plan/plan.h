@@ -27,7 +27,7 @@ typedef enum step_kind {
 
 typedef struct plan_step {
 	uint8_t kind;
-	bool barred;            /* STEP_VIEW that the planner could not prove to be one: copies where the concrete shape needs it */
+	bool barred;            /* STEP_VIEW whose orders do not follow from one another: copies unless the concrete shape says otherwise */
 	uint16_t family;        /* of STEP_NODE; FAMILY_REFERENCE */
 	node_id node;           /* anchor, or the first elementwise node; NO_ID for conversions */
 	uint16_t n_in, n_out, n_fused;
@@ -88,6 +88,8 @@ struct clast_plan {
 	size_t symbol_of_count;
 	int64_t *samples;       /* a value for each symbol, made when first asked for (relate.c) */
 	size_t sample_count;
+	int64_t *extents;       /* the same for representative extents (extent.c) */
+	size_t extent_count;
 
 	pthread_mutex_t lock;   /* of the pool of packed weights */
 	packed_weight *weights;
@@ -120,6 +122,9 @@ typedef struct node_view {
 clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan **out, clast_diag *d);
 void plan_retain(clast_plan *p);
 void plan_release(clast_plan *p);
+
+/* What an extent counts as in costs and reports where it is not known. */
+int64_t plan_extent(clast_plan *p, dim d);
 
 /* Index of an order in plan.orders; UINT32_MAX if out of memory. */
 uint32_t plan_order(clast_plan *p, const order *o);

@@ -62,7 +62,7 @@ val net_input(net *g, size_t rank, const int64_t *dims)
 	const val v = new_name(g);
 	cr_assert_lt(g->input_count, NET_INPUTS);
 	for (size_t a = 0; a < rank; a++)
-		declared[a] = open && a != 1 ? -1 : dims[a];
+		declared[a] = open && a != 1 && dims[a] != 1 ? -1 : dims[a];
 	expect(clast_builder_input(g->b, v, CLAST_FLOAT32, rank, declared, open ? names : NULL, &d), &d, "an input");
 	g->inputs[g->input_count++] = fill(g, rank, dims);
 	return v;
@@ -168,6 +168,23 @@ val unary(net *g, const char *op, val x)
 val binary(net *g, const char *op, val x, val y)
 {
 	return net_node(g, op, IN(x, y), NULL);
+}
+
+val net_reshape_like(net *g, val x, val like, size_t count, const int64_t *entries)
+{
+	val part[CLAST_MAX_RANK + 1] = { NULL };
+	const val shape = unary(g, "Shape", like);
+	for (size_t i = 0; i < count; i++) {
+		const int64_t n = entries[i];
+		part[i] = integers(g, n);
+		if (n > OF(0))
+			continue;
+		const bool twice = n <= TWICE(0);
+		part[i] = net_node(g, "Gather", IN(shape, integers(g, twice ? TWICE(0) - n : OF(0) - n)), NULL);
+		if (twice)
+			part[i] = binary(g, "Mul", part[i], integers(g, 2));
+	}
+	return binary(g, "Reshape", x, net_node(g, "Concat", part, WITH(INT("axis", 0))));
 }
 
 val conv(net *g, val x, int64_t from, int64_t to, int64_t k)

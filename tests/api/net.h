@@ -26,7 +26,7 @@ typedef struct net {
 	clast_tensor *inputs[NET_INPUTS];
 	uint32_t seed;
 	bool coarse; /* elements are eighths: products and sums of them are exact */
-	bool open;   /* the first input's batch, height and width are not known to the model */
+	bool open;   /* the first input's batch, height and width are not known to the model, unless they are 1 */
 } net;
 
 void net_begin(net *g, const extents *e, int64_t opset);
@@ -62,6 +62,12 @@ int64_t net_end_body(net *g);
 #define integers(g, ...) net_integers(g, DIMS(__VA_ARGS__))
 #define reshape(g, x, ...) net_node(g, "Reshape", IN(x, integers(g, __VA_ARGS__)), NULL)
 #define transpose(g, x, ...) net_node(g, "Transpose", IN(x), WITH(INTS("perm", __VA_ARGS__)))
+
+/* Reshape to extents of which some are those of `like`, or twice as much, as exporters compute them for unknown ones. */
+#define OF(axis) (-10 - (axis))
+#define TWICE(axis) (-20 - (axis))
+val net_reshape_like(net *g, val x, val like, size_t count, const int64_t *entries);
+#define reshape_like(g, x, like, ...) net_reshape_like(g, x, like, DIMS(__VA_ARGS__))
 
 val unary(net *g, const char *op, val x);
 val binary(net *g, const char *op, val x, val y);

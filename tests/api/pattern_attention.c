@@ -92,9 +92,10 @@ static val group_affine(net *g, val x)
 void pattern_group_norm_by_instances(net *g)
 {
 	const extents *e = g->e;
-	const val x = reshape(g, stem(g), 0, e->g, -1);
+	const val image = stem(g), x = reshape(g, image, 0, e->g, -1);
 	const val y = net_node(g, "InstanceNormalization", IN(x, weight(g, e->g), weight(g, e->g)), NULL);
-	net_output(g, conv(g, unary(g, "Relu", group_affine(g, reshape(g, y, e->n, e->c, e->h, e->w))), e->c, e->d, 3));
+	const val z = group_affine(g, binary(g, "Reshape", y, unary(g, "Shape", image)));
+	net_output(g, conv(g, unary(g, "Relu", z), e->c, e->d, 3));
 }
 
 void pattern_group_norm(net *g)
@@ -170,14 +171,14 @@ void pattern_shifted_window_attention(net *g)
 void pattern_spatial_attention(net *g)
 {
 	const extents *e = g->e;
-	const int64_t t = e->h * e->w;
 	const val x = stem(g);
 	val part[3];
 	for (int i = 0; i < 3; i++)
-		part[i] = reshape(g, conv(g, x, e->c, e->c, 1), e->n, e->c, t);
+		part[i] = reshape(g, conv(g, x, e->c, e->c, 1), 0, e->c, -1);
 	const val scores = binary(g, "MatMul", transpose(g, part[0], 0, 2, 1), part[1]);
 	const val weights = net_node(g, "Softmax", IN(scores), WITH(INT("axis", -1)));
-	const val y = reshape(g, binary(g, "MatMul", part[2], transpose(g, weights, 0, 2, 1)), e->n, e->c, e->h, e->w);
+	const val mixed = binary(g, "MatMul", part[2], transpose(g, weights, 0, 2, 1));
+	const val y = reshape_like(g, mixed, x, OF(0), OF(1), OF(2), OF(3));
 	net_output(g, conv(g, binary(g, "Add", x, y), e->c, e->d, 3));
 }
 

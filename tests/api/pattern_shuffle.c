@@ -47,27 +47,29 @@ void pattern_space_to_depth(net *g)
 void pattern_pixel_shuffle_written_out(net *g)
 {
 	const extents *e = g->e;
-	val x = conv(g, stem(g), e->c, 4 * e->d, 1);
-	x = transpose(g, reshape(g, x, e->n, e->d, 2, 2, e->h, e->w), 0, 1, 4, 2, 5, 3);
-	net_output(g, conv(g, reshape(g, x, e->n, e->d, 2 * e->h, 2 * e->w), e->d, e->c, 3));
+	const val image = stem(g);
+	val x = conv(g, image, e->c, 4 * e->d, 1);
+	x = transpose(g, reshape_like(g, x, image, OF(0), e->d, 2, 2, OF(2), OF(3)), 0, 1, 4, 2, 5, 3);
+	net_output(g, conv(g, reshape_like(g, x, image, OF(0), e->d, TWICE(2), TWICE(3)), e->d, e->c, 3));
 }
 
 /* DepthToSpace's other mode, and back, each as Reshape, Transpose, Reshape. */
 void pattern_pixel_shuffle_written_out_and_back(net *g)
 {
 	const extents *e = g->e;
-	val x = conv(g, stem(g), e->c, 4 * e->d, 1);
-	x = transpose(g, reshape(g, x, e->n, 2, 2, e->d, e->h, e->w), 0, 3, 4, 1, 5, 2);
-	x = unary(g, "Relu", reshape(g, x, e->n, e->d, 2 * e->h, 2 * e->w));
-	x = transpose(g, reshape(g, x, e->n, e->d, e->h, 2, e->w, 2), 0, 3, 5, 1, 2, 4);
-	net_output(g, conv(g, reshape(g, x, e->n, 4 * e->d, e->h, e->w), 4 * e->d, e->c, 1));
+	const val image = stem(g);
+	val x = conv(g, image, e->c, 4 * e->d, 1);
+	x = transpose(g, reshape_like(g, x, image, OF(0), 2, 2, e->d, OF(2), OF(3)), 0, 3, 4, 1, 5, 2);
+	x = unary(g, "Relu", reshape_like(g, x, image, OF(0), e->d, TWICE(2), TWICE(3)));
+	x = transpose(g, reshape_like(g, x, image, OF(0), e->d, OF(2), 2, OF(3), 2), 0, 3, 5, 1, 2, 4);
+	net_output(g, conv(g, reshape_like(g, x, image, OF(0), 4 * e->d, OF(2), OF(3)), 4 * e->d, e->c, 1));
 }
 
 static val shuffled(net *g, val x, int64_t channels)
 {
-	const extents *e = g->e;
-	x = transpose(g, reshape(g, x, e->n, e->g, channels / e->g, e->h, e->w), 0, 2, 1, 3, 4);
-	return reshape(g, x, e->n, channels, e->h, e->w);
+	const val image = x;
+	x = reshape_like(g, x, image, OF(0), g->e->g, channels / g->e->g, OF(2), OF(3));
+	return reshape_like(g, transpose(g, x, 0, 2, 1, 3, 4), image, OF(0), channels, OF(2), OF(3));
 }
 
 void pattern_channel_shuffle(net *g)
@@ -88,13 +90,13 @@ void pattern_channel_shuffle_before_depthwise(net *g)
 void pattern_channel_shuffle_split(net *g)
 {
 	const extents *e = g->e;
-	val x = conv(g, stem(g), e->c, 2 * e->d, 1), half[2];
+	val x = conv(g, stem(g), e->c, 2 * e->d, 1), image, half[2];
 	for (int i = 0; i < 2; i++) {
 		net_nodes(g, "Split", IN(x, integers(g, e->d, e->d)), WITH(INT("axis", 1)), 2, half);
 		const val y = unary(g, "Relu", conv(g, half[1], e->d, e->d, 1));
-		x = net_node(g, "Concat", IN(half[0], y), WITH(INT("axis", 1)));
-		x = transpose(g, reshape(g, x, e->n, 2, e->d, e->h, e->w), 0, 2, 1, 3, 4);
-		x = reshape(g, x, e->n, -1, e->h, e->w);
+		image = net_node(g, "Concat", IN(half[0], y), WITH(INT("axis", 1)));
+		x = transpose(g, reshape_like(g, image, image, OF(0), 2, e->d, OF(2), OF(3)), 0, 2, 1, 3, 4);
+		x = reshape_like(g, x, image, OF(0), -1, OF(2), OF(3));
 	}
 	net_output(g, conv(g, x, 2 * e->d, e->c, 1));
 }

@@ -12,13 +12,14 @@ typedef struct pattern {
 	int number;
 	const char *name;
 	void (*build)(net *g);
+	enum { FIXED, OPEN } extents;
 	int64_t opset;
 	size_t least, reached;
 	const char *why;
 } pattern;
 
 static const pattern patterns[] = {
-#define PATTERN(number, name, opset, least, reached, why) { number, #name, pattern_##name, opset, least, reached, why },
+#define PATTERN(number, name, extents, opset, least, reached, why) { number, #name, pattern_##name, extents, opset, least, reached, why },
 #include "pattern.def"
 #undef PATTERN
 };
@@ -26,6 +27,9 @@ enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 static const extents equal = { .n = 4, .c = 4, .h = 4, .w = 4, .d = 4, .g = 2, .wh = 2, .ww = 2 };
 static const extents distinct = { .n = 3, .c = 10, .h = 6, .w = 20, .d = 8, .g = 2, .wh = 3, .ww = 4 };
+
+/* What unknown heights and widths count as. The batch is 1 in both twins: where it is known to be, orders do not say where its axis lies. */
+static const extents representative = { .n = 1, .c = 10, .h = 224, .w = 224, .d = 8, .g = 2, .wh = 7, .ww = 8 };
 
 typedef struct built {
 	const pattern *p;
@@ -160,8 +164,7 @@ ParameterizedTest(size_t *index, patterns, every_strategy_gives_the_answer_of_th
 
 /* ---- Conversions ---- */
 
-/* What is left inside when inputs and outputs may come in the order that suits best: they are tried in both. A copy that a view turned
- * out to need counts like a conversion. */
+/* What is left inside when inputs and outputs may come in the order that suits best: they are tried in both. */
 static size_t conversions_inside(const built *x)
 {
 	size_t least = SIZE_MAX;
@@ -175,14 +178,14 @@ static size_t conversions_inside(const built *x)
 		clast_plan *p = plan_of(x, &o);
 		cr_assert_eq(clast_plan_get_report(p, &r), CLAST_OK);
 		cr_expect(r.optimal, "%s, %s: not proved optimal", x->p->name, x->which);
-		const size_t inside = r.transposes + r.io_transposes + (r.copy_bytes > 0);
+		const size_t inside = r.transposes + r.io_transposes;
 		least = inside < least ? inside : least;
 		clast_plan_free(&p);
 	}
 	return least;
 }
 
-static void expect_conversions(const pattern *p, const extents *e)
+static size_t expect_conversions(const pattern *p, const extents *e)
 {
 	built x;
 	build(p, e, false, &x);
@@ -191,9 +194,8 @@ static void expect_conversions(const pattern *p, const extents *e)
 	          found, p->least);
 	cr_expect(found <= p->reached, "%s, %s: %zu conversions inside, expected %zu%s%s%s", p->name, x.which, found, p->reached,
 	          p->why ? " (" : "", p->why ? p->why : "", p->why ? ")" : "");
-	if (found < p->reached)
-		cr_log_warn("%s, %s: %zu conversions inside instead of %zu: pattern.def can say so", p->name, x.which, found, p->reached);
 	release(&x);
+	return found;
 }
 
 ParameterizedTestParameters(patterns, min_converts_no_more_than_needed)
@@ -203,13 +205,15 @@ ParameterizedTestParameters(patterns, min_converts_no_more_than_needed)
 
 ParameterizedTest(size_t *index, patterns, min_converts_no_more_than_needed)
 {
-	expect_conversions(&patterns[*index], &equal);
-	expect_conversions(&patterns[*index], &distinct);
+	const pattern *p = &patterns[*index];
+	const size_t a = expect_conversions(p, &equal), b = expect_conversions(p, &distinct);
+	if (a < p->reached && b < p->reached)
+		cr_log_warn("%s: %zu conversions inside instead of %zu: pattern.def can say so", p->name, a > b ? a : b, p->reached);
 }
 
 /* ---- Extents that the model does not know ---- */
 
-/* Values in the order in which they are computed, with their orders. */
+/* Values in the order in which they are computed, with their orders; but for shapes, which are computed only if they are not known. */
 static void describe(const built *x, const char *objective, char *text, size_t size)
 {
 	const clast_plan_options o = { .struct_size = sizeof o, .objective = objective };
@@ -219,7 +223,8 @@ static void describe(const built *x, const char *objective, char *text, size_t s
 	for (size_t i = 0; i < clast_plan_step_count(p) && used < size; i++) {
 		clast_step_info info = { .struct_size = sizeof info };
 		cr_assert_eq(clast_plan_step(p, i, &info), CLAST_OK);
-		used += (size_t)snprintf(text + used, size - used, "%s %s: %s\n", info.op, info.output, info.order);
+		if (info.shape.dtype != CLAST_INT64)
+			used += (size_t)snprintf(text + used, size - used, "%s %s: %s\n", info.op, info.output, info.order);
 	}
 	cr_assert_lt(used, size);
 	clast_plan_free(&p);
@@ -247,7 +252,10 @@ ParameterizedTestParameters(patterns, orders_do_not_depend_on_batch_height_and_w
 ParameterizedTest(size_t *index, patterns, orders_do_not_depend_on_batch_height_and_width)
 {
 	const pattern *p = &patterns[*index];
-	expect_same_orders(p, &distinct, "time");
-	expect_same_orders(p, &distinct, "count");
+	if (p->extents == OPEN) {
+		expect_same_orders(p, &distinct, "count");
+		expect_same_orders(p, &representative, "time");
+		expect_same_orders(p, &representative, "bytes");
+	}
 	expect_same_results(p, &distinct, true);
 }
