@@ -6,6 +6,7 @@
 #include "weights.h"
 
 #define GEMM_BATCH_AXES 4
+#define GEMM_ROW_DIGITS 6
 
 /* out[b.., m, n] = sum over k of a[b.., m, k] * b[b.., k, n] (+ bias[n] of packed weights), then the
  * epilogue, whose axes are the four batch axes, m, n. Scaling (alpha, beta of ONNX Gemm) belongs into the
@@ -24,6 +25,13 @@ typedef struct gemm_params {
 	ptrdiff_t b_row, b_col; /* not used with packed weights */
 	ptrdiff_t out_row;
 	size_t slices; /* of packed weights; 1 for one matrix */
+	/* With row_digits not 0 the rows are written in another order than a holds them: m is the product of digit[], outermost first, and
+	 * row i lies at the sum of its digits times out_digit[] (out_row is not read), those of the residual and of the operands of the
+	 * program likewise. */
+	uint32_t row_digits;
+	size_t digit[GEMM_ROW_DIGITS];
+	ptrdiff_t out_digit[GEMM_ROW_DIGITS], residual_digit[GEMM_ROW_DIGITS];
+	ptrdiff_t operand_digit[EPILOGUE_MAX_OPERANDS][GEMM_ROW_DIGITS];
 	epilogue epilogue;
 } gemm_params;
 

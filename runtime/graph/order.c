@@ -395,12 +395,14 @@ bool order_digits(dim_table *t, const order *o, const shape *s, int axis, axis_d
 	dim inner[ORDER_MAX_FACTORS];
 	if (!refine(t, o, s, &fine, axes, inner))
 		return false;
-	*out = (axis_digits){ .innermost = true, .whole = true };
+	*out = (axis_digits){ .together = true, .innermost = true, .whole = true };
 	for (int i = 0; i < fine.n; i++) {
-		if (axes[i] == axis)
+		if (axes[i] == axis) {
+			out->together &= out->innermost;
 			out->digit[out->n++] = (order_factor){ inner[i], fine.factors[i].extent };
-		else if (out->n)
+		} else if (out->n) {
 			out->innermost = false;
+		}
 		out->whole &= axes[i] == axis || !pieces[axes[i]]++;
 	}
 	return true;

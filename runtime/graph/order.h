@@ -61,7 +61,8 @@ bool order_restricted(dim_table *t, const order *o, const shape *s, const shape 
 typedef struct axis_digits {
 	int n;
 	order_factor digit[ORDER_MAX_FACTORS];
-	bool innermost; /* nothing of another axis lies between or below them */
+	bool together;  /* nothing of another axis lies between them */
+	bool innermost; /* nor below them */
 	bool whole;     /* every other axis is in one piece */
 } axis_digits;
 bool order_digits(dim_table *t, const order *o, const shape *s, int axis, axis_digits *out);

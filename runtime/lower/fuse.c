@@ -396,11 +396,10 @@ const kernel_family family_eltwise = { .name = "eltwise", .accepts = accepts };
 
 /* ---- Views to strides ---- */
 
-/* The common refinement of the axes of several views of the same dims: axes with one stride in each. */
-static bool refine_views(size_t n, const tensor_view *const *views, size_t *rank, size_t *extent, ptrdiff_t *const *stride)
+bool lower_refine(size_t n, const tensor_view *const *views, int first, int end, size_t *rank, size_t *extent, ptrdiff_t *const *stride)
 {
 	*rank = 0;
-	for (int a = 0; a < views[0]->rank; a++) {
+	for (int a = first; a < end; a++) {
 		/* Cut points of the axis, innermost first: products of the inner factors of each view. */
 		int64_t cuts[VIEW_MAX_FACTORS * 2] = { 1 };
 		size_t count = 1;
@@ -436,7 +435,7 @@ static bool refine_views(size_t n, const tensor_view *const *views, size_t *rank
 /* Axes in the memory order of the first view, so that the innermost is the fast one, then merged. */
 static bool walk_views(size_t n, const tensor_view *const *views, size_t *rank, size_t *extent, ptrdiff_t *const *stride)
 {
-	if (!refine_views(n, views, rank, extent, stride))
+	if (!lower_refine(n, views, 0, views[0]->rank, rank, extent, stride))
 		return false;
 	for (size_t i = 1; i < *rank; i++)
 		for (size_t j = i; j > 0; j--) {
@@ -543,6 +542,60 @@ clast_status lower_eltwise(lowering *l)
 
 /* ---- Epilogues ---- */
 
+/* Copies a constant so that element i along the axis is the one that the output holds at place i. */
+static bool permute_constant(lowering *l, const tensor_view *v, int axis, const axis_run *out, tensor_view *view, lower_arg *where)
+{
+	const size_t size = clast_dtype_bytes(v->dtype), count = (size_t)view_count(v);
+	tensor_view dense = *v;
+	void *data;
+	int64_t stride = 1;
+	for (int a = v->rank; a-- > 0;) { /* broadcast axes stay broadcast */
+		const bool there = v->split[a] || v->strides[a];
+		dense.dims[a] = there ? v->dims[a] : 1;
+		dense.strides[a] = there ? stride : 0;
+		stride *= dense.dims[a];
+	}
+	memset(dense.split, 0, sizeof dense.split);
+	if (!count || lower_table(l, (size_t)stride * size, &data, &where->index))
+		return false;
+	dense.data = data;
+	for (iter it = iter_over(&dense); iter_next(&it);) {
+		int64_t from[CLAST_MAX_RANK];
+		memcpy(from, it.index, sizeof from);
+		from[axis] = out->index[it.index[axis]];
+		copy_element(&dense, iter_offset(&dense, &it), v, view_offset(v, from));
+	}
+	where->kind = ARG_TABLE;
+	where->offset_bytes = 0;
+	memcpy(dense.dims, v->dims, sizeof dense.dims);
+	*view = dense;
+	return true;
+}
+
+bool fuse_columns(lowering *l, uint32_t i, int axis, const axis_run *out, tensor_view *view, ptrdiff_t *stride, lower_arg *where)
+{
+	const tensor_view *v = &l->fused_view[i];
+	*where = (lower_arg){ ARG_FUSED, i, 0 };
+	*view = *v;
+	*stride = v->split[axis] || v->dims[axis] != 1 ? v->strides[axis] : 0;
+	if (!v->split[axis] && (!out->index || !*stride))
+		return true;
+	if (l->fused_constant && l->fused_constant[i] && !v->split[axis]) {
+		const bool done = permute_constant(l, v, axis, out, view, where);
+		*stride = view->strides[axis];
+		return done;
+	}
+	/* The same factors: the same order of elements. */
+	axis_run own;
+	if (!lower_run(l, v, axis, &own) || own.key.n != out->key.n ||
+	    memcmp(own.key.factor, out->key.factor, own.key.n * sizeof *own.key.factor))
+		return false;
+	*stride = own.stride;
+	view->split[axis] = 0;
+	view->strides[axis] = own.stride;
+	return true;
+}
+
 static bool axis_strides(const tensor_view *v, size_t n, const int *axes, ptrdiff_t *out)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -596,14 +649,8 @@ static bool match_simple(const program *p, epilogue *e, uint8_t *operand)
 	return at == p->count && reg == 0;
 }
 
-bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
-                   size_t *count)
-{
-	return fuse_epilogue_along(l, n, axes, n - 1, e, args, count);
-}
-
-bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
-                         lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
+bool fuse_epilogue_strides(const lowering *l, size_t n, size_t unit, bool one, const fused_strides *strides, const lower_arg *operands,
+                           epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
 {
 	uint8_t residual = 0;
 	memset(e, 0, sizeof *e);
@@ -616,22 +663,49 @@ bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t un
 		if (!(e->flags & EPILOGUE_RESIDUAL))
 			return true;
 		const tensor_view *v = &l->fused_view[residual];
-		bool full = v->dtype == CLAST_FLOAT32 && unit < n && axis_strides(v, n, axes, e->residual);
-		if (full && (axes[unit] < 0 || v->dims[axes[unit]] == 1))
+		const bool vectors = unit < n;
+		memcpy(e->residual, strides[residual], n * sizeof *e->residual);
+		if (vectors && one)
 			e->residual[unit] = 1;
-		full &= unit < n && e->residual[unit] == 1;
-		args[0] = (lower_arg){ ARG_FUSED, residual, 0 };
-		if (full)
+		args[0] = operands[residual];
+		if (v->dtype == CLAST_FLOAT32 && vectors && e->residual[unit] == 1)
 			return true;
 	}
 	*e = (epilogue){ .flags = EPILOGUE_PROGRAM, .operands = l->fused->operand_count, .program = l->fused->program };
 	args[0] = (lower_arg){ ARG_NONE, 0, 0 };
 	for (uint32_t i = 0; i < l->fused->operand_count; i++) {
-		if (!kernel_type(l->fused_view[i].dtype, &e->operand[i].dtype) ||
-		    !axis_strides(&l->fused_view[i], n, axes, e->operand[i].stride))
+		if (!kernel_type(l->fused_view[i].dtype, &e->operand[i].dtype))
 			return false;
-		args[1 + i] = (lower_arg){ ARG_FUSED, i, 0 };
+		memcpy(e->operand[i].stride, strides[i], n * sizeof *strides[i]);
+		args[1 + i] = operands[i];
 	}
 	*count = 1 + l->fused->operand_count;
 	return true;
+}
+
+bool fuse_epilogue(lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
+{
+	return fuse_epilogue_along(l, n, axes, n - 1, e, args, count);
+}
+
+bool fuse_epilogue_along(lowering *l, size_t n, const int *axes, size_t unit, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
+                         size_t *count)
+{
+	fused_strides strides[FUSED_MAX_OPERANDS] = { { 0 } };
+	lower_arg operands[FUSED_MAX_OPERANDS];
+	const int column = axes[n - 1];
+	axis_run run = { 0 };
+	if (column >= 0 && !lower_run(l, &l->out_view[0], column, &run))
+		return false;
+	for (uint32_t i = 0; l->fused && i < l->fused->operand_count; i++) {
+		tensor_view view = l->fused_view[i];
+		ptrdiff_t stride = 0;
+		operands[i] = (lower_arg){ ARG_FUSED, i, 0 };
+		if (column >= 0 && !fuse_columns(l, i, column, &run, &view, &stride, &operands[i]))
+			return false;
+		if (!axis_strides(&view, n, axes, strides[i]))
+			return false;
+	}
+	const bool one = unit < n && (axes[unit] < 0 || l->out_view[0].dims[axes[unit]] == 1);
+	return fuse_epilogue_strides(l, n, unit, one, strides, operands, e, args, count);
 }

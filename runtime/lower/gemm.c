@@ -1,4 +1,5 @@
 /* Gemm and MatMul. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "gemm_attrs.h"
@@ -63,6 +64,147 @@ static clast_status emit_gemm(lowering *l, gemm_params *p, const int axes[6], lo
 	return lower_emit(l, KERNEL_gemm_f32, p, GEMM_RESIDUAL + count, args);
 }
 
+/* ---- Products with constant weights: rows and columns in any order ---- */
+
+/* The rows of a product as nested axes: strides of a, of the output, of each fused operand. */
+typedef struct row_axes {
+	size_t rank, extent[VIEW_MAX_FACTORS];
+	ptrdiff_t stride[2 + FUSED_MAX_OPERANDS][VIEW_MAX_FACTORS];
+} row_axes;
+
+static void swap_axes(row_axes *r, size_t views, size_t i, size_t j)
+{
+	const size_t e = r->extent[i];
+	r->extent[i] = r->extent[j];
+	r->extent[j] = e;
+	for (size_t v = 0; v < views; v++) {
+		const ptrdiff_t s = r->stride[v][i];
+		r->stride[v][i] = r->stride[v][j];
+		r->stride[v][j] = s;
+	}
+}
+
+/* All axes but the last, as a holds them, outermost first. */
+static bool list_rows(size_t views, const tensor_view *const *view, row_axes *r)
+{
+	ptrdiff_t *strides[2 + FUSED_MAX_OPERANDS];
+	for (size_t v = 0; v < views; v++)
+		strides[v] = r->stride[v];
+	if (!lower_refine(views, view, 0, view[0]->rank - 1, &r->rank, r->extent, strides))
+		return false;
+	for (size_t i = 1; i < r->rank; i++)
+		for (size_t j = i; j > 0 && (r->extent[j - 1] == 1 || llabs(r->stride[0][j - 1]) < llabs(r->stride[0][j])); j--)
+			swap_axes(r, views, j - 1, j);
+	r->rank = strided_merge(r->rank, r->extent, views, strides);
+	return true;
+}
+
+/* Axes that a walks as one are the digits of its rows, those outside them a batch. */
+static bool set_rows(const row_axes *r, gemm_params *p)
+{
+	size_t first = r->rank ? r->rank - 1 : 0;
+	while (first > 0 && r->rank - first < GEMM_ROW_DIGITS &&
+	       r->stride[0][first - 1] == r->stride[0][first] * (ptrdiff_t)r->extent[first])
+		first--;
+	if (first > GEMM_BATCH_AXES)
+		return false;
+	for (size_t i = 0; i < GEMM_BATCH_AXES; i++) {
+		const bool there = i >= GEMM_BATCH_AXES - first;
+		const size_t a = i - (GEMM_BATCH_AXES - first);
+		p->batch[i] = there ? r->extent[a] : 1;
+		p->a_batch[i] = there ? r->stride[0][a] : 0;
+		p->out_batch[i] = there ? r->stride[1][a] : 0;
+	}
+	p->m = 1;
+	if (!r->rank)
+		return true;
+	p->row_digits = r->rank - first > 1 ? (uint32_t)(r->rank - first) : 0;
+	for (size_t i = first; i < r->rank; i++) {
+		p->m *= r->extent[i];
+		p->digit[i - first] = r->extent[i];
+		p->out_digit[i - first] = r->stride[1][i];
+	}
+	p->a_row = r->stride[0][r->rank - 1];
+	p->out_row = r->stride[1][r->rank - 1];
+	return true;
+}
+
+/* The strides of fused operand i along the kernel's axes. */
+static void operand_strides(const row_axes *r, const gemm_params *p, uint32_t i, ptrdiff_t column, ptrdiff_t *out)
+{
+	const size_t digits = p->row_digits ? p->row_digits : r->rank ? 1 : 0, first = r->rank - digits;
+	memset(out, 0, EPILOGUE_MAX_AXES * sizeof *out);
+	for (size_t a = 0; a < first; a++)
+		out[GEMM_BATCH_AXES - first + a] = r->stride[2 + i][a];
+	out[GEMM_BATCH_AXES] = r->rank ? r->stride[2 + i][r->rank - 1] : 0;
+	out[GEMM_BATCH_AXES + 1] = column;
+}
+
+static void operand_digits(const row_axes *r, const gemm_params *p, uint32_t i, ptrdiff_t *out)
+{
+	memcpy(out, r->stride[2 + i] + r->rank - p->row_digits, p->row_digits * sizeof *out);
+}
+
+static clast_status emit_rows(lowering *l, const axis_run *columns, gemm_params *p, lower_arg b)
+{
+	const uint32_t operands = l->fused ? l->fused->operand_count : 0;
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0], *views[2 + FUSED_MAX_OPERANDS] = { x, y };
+	tensor_view operand[FUSED_MAX_OPERANDS];
+	ptrdiff_t column[FUSED_MAX_OPERANDS];
+	fused_strides strides[FUSED_MAX_OPERANDS];
+	lower_arg where[FUSED_MAX_OPERANDS], extra[1 + EPILOGUE_MAX_OPERANDS], args[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
+	row_axes rows;
+	size_t count;
+	for (uint32_t i = 0; i < operands; i++) {
+		if (!fuse_columns(l, i, y->rank - 1, columns, &operand[i], &column[i], &where[i]))
+			return CLAST_ERROR_UNSUPPORTED;
+		views[2 + i] = &operand[i];
+	}
+	if (!list_rows(2 + operands, views, &rows) || !set_rows(&rows, p))
+		return CLAST_ERROR_UNSUPPORTED;
+	for (uint32_t i = 0; i < operands; i++)
+		operand_strides(&rows, p, i, column[i], strides[i]);
+	if (!fuse_epilogue_strides(l, 6, 5, p->n == 1, strides, where, &p->epilogue, extra, &count))
+		return CLAST_ERROR_UNSUPPORTED;
+	for (uint32_t i = 0; i < operands; i++) {
+		operand_digits(&rows, p, i, p->operand_digit[i]);
+		if (extra[0].kind == where[i].kind && extra[0].index == where[i].index)
+			operand_digits(&rows, p, i, p->residual_digit);
+	}
+	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
+	args[GEMM_A] = (lower_arg){ ARG_IN, 0, 0 };
+	args[GEMM_B] = b;
+	memcpy(args + GEMM_RESIDUAL, extra, count * sizeof *extra);
+	return lower_emit(l, KERNEL_gemm_f32, p, GEMM_RESIDUAL + count, args);
+}
+
+typedef struct gemm_key {
+	value_id weights, bias;
+	float alpha, beta;
+	uint32_t trans;
+	axis_run in, out; /* the keys alone */
+} gemm_key;
+
+/* in and out: distances of a row and a column of the weights. */
+static clast_status lower_rows(lowering *l, const weights_source *from, gemm_key *key, size_t k, size_t n)
+{
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	gemm_params p = { .n = n, .k = k, .packed = 1, .slices = 1 };
+	const weights_shape form = { .groups = 1, .out_channels = n, .in_channels = k, .kernel = { 1, 1, 1 } };
+	weights_source source = *from;
+	axis_run in, out;
+	uint32_t weight;
+	if (!lower_run(l, x, x->rank - 1, &in) || !lower_run(l, y, y->rank - 1, &out) || (out.stride != 1 && n != 1))
+		return CLAST_ERROR_UNSUPPORTED;
+	p.a_col = in.stride;
+	source.in_index = in.index;
+	source.out_index = out.index;
+	key->in.key = in.key;
+	key->out.key = out.key;
+	const clast_status s = lower_weight(l, PACKING_GEMM, &form, &source, key, sizeof *key, &weight);
+	return s ? s : emit_rows(l, &out, &p, (lower_arg){ ARG_WEIGHT, weight, 0 });
+}
+
 /* ---- Gemm: y = alpha * a b + beta * c ---- */
 
 /* c is absorbed as bias if it is a constant row, scalar or absent; b is a constant. */
@@ -78,19 +220,14 @@ static bool accepts_gemm(const lower_node *x, port *ports)
 			return false;
 		ports[2] = (port){ PORT_ABSENT, false };
 	}
-	ports[0] = (port){ PORT_WHOLE, false };
+	const bool turned = ((const gemm_attrs *)n->attrs)->trans_a;
+	ports[0] = (port){ turned ? PORT_WHOLE : PORT_COLUMNS, false };
 	ports[1] = (port){ PORT_ABSENT, false };
 	if (n->n_in > 2)
 		ports[2] = (port){ PORT_ABSENT, false };
-	ports[n->n_in] = (port){ PORT_FIRST, true };
+	ports[n->n_in] = (port){ turned ? PORT_FIRST : PORT_COLUMNS, true };
 	return true;
 }
-
-typedef struct gemm_key {
-	value_id weights, bias;
-	float alpha, beta;
-	uint32_t trans;
-} gemm_key;
 
 /* Weights and bias with alpha and beta multiplied in. */
 static clast_status scaled(lowering *l, const tensor_view *v, float factor, const float **out)
@@ -123,7 +260,11 @@ static clast_status lower_gemm(lowering *l)
 		return CLAST_ERROR_UNSUPPORTED;
 	gemm_key key;
 	memset(&key, 0, sizeof key);
-	key = (gemm_key){ l->n->in[1], has_bias ? l->n->in[2] : NO_ID, a->alpha, a->beta, a->trans_b };
+	key.weights = l->n->in[1];
+	key.bias = has_bias ? l->n->in[2] : NO_ID;
+	key.alpha = a->alpha;
+	key.beta = a->beta;
+	key.trans = a->trans_b;
 	weights_source source = { 0 };
 	clast_status s = scaled(l, w, a->alpha, &source.data);
 	if (!s && has_bias)
@@ -133,6 +274,8 @@ static clast_status lower_gemm(lowering *l)
 	source.bias_stride = has_bias && view_count(l->in[2].data) == 1 ? 0 : 1;
 	const weights_shape form = { .groups = 1, .out_channels = n, .in_channels = k, .kernel = { 1, 1, 1 } };
 	uint32_t weight;
+	if (!s && !a->trans_a)
+		return lower_rows(l, &source, &key, k, n);
 	if (!s)
 		s = lower_weight(l, PACKING_GEMM, &form, &source, &key, sizeof key, &weight);
 	if (s)
@@ -220,6 +363,12 @@ static bool absorbs(const infer_value *b)
 	return constant_floats(b) && view_count(b->data) > 0 && (b->data->rank <= 2 || view_is_dense(b->data));
 }
 
+/* Rows of any shape times one matrix. */
+static bool is_linear(int a, int b)
+{
+	return a >= 2 && b == 2;
+}
+
 static bool accepts_matmul(const lower_node *x, port *ports)
 {
 	const node *n = x->n;
@@ -227,9 +376,10 @@ static bool accepts_matmul(const lower_node *x, port *ports)
 	if (n->op->domain[0] || strcmp(n->op->name, "MatMul") || x->in[0].dtype != CLAST_FLOAT32 ||
 	    x->in[1].dtype != CLAST_FLOAT32 || a < 1 || b < 1 || a > 2 + GEMM_BATCH_AXES || b > 2 + GEMM_BATCH_AXES)
 		return false;
-	ports[0] = (port){ PORT_WHOLE, false };
+	const bool linear = absorbs(&x->in[1]) && is_linear(a, b);
+	ports[0] = (port){ linear ? PORT_COLUMNS : PORT_WHOLE, false };
 	ports[1] = (port){ absorbs(&x->in[1]) ? PORT_ABSENT : PORT_WHOLE, false };
-	ports[2] = (port){ PORT_ROWS, true };
+	ports[2] = (port){ linear ? PORT_COLUMNS : PORT_ROWS, true };
 	return true;
 }
 
@@ -263,7 +413,9 @@ static clast_status absorb(lowering *l, gemm_params *p, int batch, uint32_t *wei
 	p->packed = 1;
 	const weights_shape form = { .groups = count, .out_channels = p->n, .in_channels = p->k, .kernel = { 1, 1, 1 } };
 	memset(&key, 0, sizeof key);
-	key = (gemm_key){ l->n->in[1], NO_ID, 1, 0, 0 };
+	key.weights = l->n->in[1];
+	key.bias = NO_ID;
+	key.alpha = 1;
 	return lower_weight(l, PACKING_GEMM, &form, &source, &key, sizeof key, weight);
 }
 
@@ -288,6 +440,15 @@ static clast_status lower_matmul(lowering *l)
 	p.a_row = rows ? x->strides[x->rank - 2] : 0;
 	p.a_col = x->strides[x->rank - 1];
 	batch_strides(x, rows ? x->rank - 2 : 0, batch, p.a_batch);
+	if (absorbs(&l->in[1]) && is_linear(x->rank, w->rank)) {
+		const weights_source source = { .data = w->data, .in = w->strides[0], .out = w->strides[1] };
+		gemm_key key;
+		memset(&key, 0, sizeof key);
+		key.weights = l->n->in[1];
+		key.bias = NO_ID;
+		key.alpha = 1;
+		return lower_rows(l, &source, &key, p.k, p.n);
+	}
 	if (absorbs(&l->in[1])) {
 		const clast_status s = absorb(l, &p, batch, &weight);
 		return s ? s : emit_gemm(l, &p, axes, (lower_arg){ ARG_WEIGHT, weight, 0 });

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "lower.h"
 
 #define FAMILY(name) extern const kernel_family family_##name;
@@ -91,4 +93,67 @@ bool lower_lies(const tensor_view *v, port_need how)
 	if (how != PORT_FIRST)
 		return innermost && (how == PORT_LAST || v->dims[1] % block == 0);
 	return v->dims[inner] == 1 || v->strides[inner] == 1;
+}
+
+/* Factors of more than one element, logically outermost first; `by` lists them as they lie in memory, innermost first. */
+static uint32_t factors_of(const tensor_view *v, int axis, axis_factor *f, uint32_t *by)
+{
+	uint32_t n = 0;
+	for (int i = 0; i < v->split[axis]; i++) {
+		const axis_factor x = v->factors[v->first_factor[axis] + i];
+		if (x.extent == 1)
+			continue;
+		uint32_t at = n;
+		for (; at > 0 && f[by[at - 1]].stride > x.stride; at--)
+			by[at] = by[at - 1];
+		by[at] = n;
+		f[n++] = x;
+	}
+	return n;
+}
+
+int64_t lower_run_stride(const tensor_view *v, int axis)
+{
+	axis_factor f[VIEW_MAX_FACTORS];
+	uint32_t by[VIEW_MAX_FACTORS];
+	if (!v->split[axis])
+		return v->dims[axis] == 1 ? 1 : v->strides[axis];
+	const uint32_t n = factors_of(v, axis, f, by);
+	for (uint32_t i = 1; i < n; i++)
+		if (f[by[i]].stride != f[by[i - 1]].stride * f[by[i - 1]].extent)
+			return 0;
+	return n ? f[by[0]].stride : 1;
+}
+
+bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out)
+{
+	axis_factor f[VIEW_MAX_FACTORS];
+	uint32_t by[VIEW_MAX_FACTORS];
+	memset(out, 0, sizeof *out);
+	out->stride = lower_run_stride(v, axis);
+	const uint32_t n = v->split[axis] ? factors_of(v, axis, f, by) : 0;
+	if (n < 2 || !out->stride)
+		return out->stride != 0;
+	if (n > RUN_MAX_FACTORS)
+		return false;
+	int64_t inner[VIEW_MAX_FACTORS], count = 1;
+	for (uint32_t i = n; i-- > 0;) {
+		inner[i] = count;
+		count *= f[i].extent;
+	}
+	uint32_t *index = bump_array(l->memory, (size_t)count, sizeof *index);
+	for (int64_t p = 0; index && p < count; p++) {
+		int64_t rest = p, q = 0;
+		for (uint32_t i = 0; i < n; i++) {
+			q += rest % f[by[i]].extent * inner[by[i]];
+			rest /= f[by[i]].extent;
+		}
+		index[p] = (uint32_t)q;
+	}
+	out->index = index;
+	out->key.n = n;
+	memcpy(out->key.factor, f, n * sizeof *f);
+	for (uint32_t i = 0; i < n; i++)
+		out->key.factor[i].stride /= out->stride;
+	return index != NULL;
 }

@@ -18,6 +18,8 @@ typedef enum port_need {
 	PORT_FIRST,   /* row-major */
 	PORT_LAST,    /* axis 1 innermost, the others in their order */
 	PORT_ROWS,    /* axes whole, the last logical axis innermost in memory */
+	PORT_COLUMNS, /* the factors of the last axis side by side, in any order (the kernel permutes weights); of an output innermost too. Other
+	                 axes may lie anywhere and be split */
 	PORT_BLOCKED  /* axis 1 in blocks of as many channels as a vector holds, the block innermost, the others in their order */
 } port_need;
 
@@ -81,6 +83,7 @@ struct lowering {
 	const tensor_view *out_view; /* [n_out] */
 	const fused *fused;          /* NULL: nothing */
 	const tensor_view *fused_view; /* operands of the program, broadcast to the dims of out_view[0] */
+	const bool *fused_constant;  /* [operands]: the view's data may be read; NULL: none */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
 	bool exact;                  /* no kernel that trades accuracy or the spread of non-finite values for speed */
 	const struct lowering_host *host;
@@ -131,6 +134,22 @@ double lower_time(double flops, double bytes);
  * differ in axes of extent 1 alone are the same, so more than one may be true. */
 bool lower_lies(const tensor_view *v, port_need how);
 
+/* The elements of an axis as they follow one another in memory: at one distance, which an axis that an order has split allows where its
+ * factors lie side by side. Part of the key of weights that are packed for it. */
+#define RUN_MAX_FACTORS 8
+typedef struct axis_run {
+	const uint32_t *index; /* element i in memory is index[i] of the axis; NULL: i */
+	int64_t stride;
+	struct {
+		uint32_t n;            /* 0: as NULL */
+		axis_factor factor[RUN_MAX_FACTORS]; /* logically outermost first */
+	} key;
+} axis_run;
+/* False if there is no such distance, CLAST_ERROR_MEMORY aside, which leaves index NULL and n not 0. */
+bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out);
+/* The distance alone; 0: there is none. */
+int64_t lower_run_stride(const tensor_view *v, int axis);
+
 /* The elementwise families: whether the node is a function of its inputs element by element that float32 registers compute, so that it
  * can be part of a program: of float32, float16 and bfloat16, comparisons, logic, and conversions that lose nothing on the way. */
 bool fuse_accepts(const lower_node *x);
@@ -142,11 +161,23 @@ bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_
 /* Turns l->fused with its operands (views broadcast to the output's dims) into the epilogue of a kernel whose output axes are
  * axes[0..n) of the logical output (-1: an axis of extent 1), channels last. Recognises residual add and clamps. args receives the
  * residual and then the operands (ARG_NONE where absent); *count how many. False if it cannot be expressed. */
-bool fuse_epilogue(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
+bool fuse_epilogue(lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
                    size_t *count);
 /* The same for a kernel whose vectors run along axes[unit]; unit = n: one that takes no residual but as part of a program. */
-bool fuse_epilogue_along(const lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
+bool fuse_epilogue_along(lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
                          lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
+
+/* The same for kernels whose axes are no axes of the output: strides[i] are those of operand i, outermost first, operands[i] where it is
+ * (fuse_columns). one: the axis of the vectors has but one element. */
+typedef ptrdiff_t fused_strides[EPILOGUE_MAX_AXES];
+bool fuse_epilogue_strides(const lowering *l, size_t n, size_t unit, bool one, const fused_strides *strides, const lower_arg *operands,
+                           epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
+/* Makes the elements of operand i along an axis of the output lie at one distance in the order in which the output's lie: its stride, and
+ * where the operand is found; constants are permuted for that. `view` becomes the view of what is found there but for this axis. */
+bool fuse_columns(lowering *l, uint32_t i, int axis, const axis_run *out, tensor_view *view, ptrdiff_t *stride, lower_arg *where);
+/* Axes that one stride walks in each of several views of the same dims, split axes taken apart: those of the first and of the following
+ * logical axes, outermost first. Not merged. False if there are too many. */
+bool lower_refine(size_t n, const tensor_view *const *views, int first, int end, size_t *rank, size_t *extent, ptrdiff_t *const *stride);
 
 /* Calls made by the runtime itself. */
 /* Element-wise group: operands in fused_view, result in out_view[0]. */

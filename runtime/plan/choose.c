@@ -3,6 +3,13 @@
 
 #include "plan.h"
 
+/* Whether the factors of the last axis lie side by side, innermost where `inner`. */
+static bool columns_serve(dim_table *t, const order *o, const shape *s, bool inner)
+{
+	axis_digits d;
+	return s->rank >= 1 && order_digits(t, o, s, s->rank - 1, &d) && d.together && d.n <= RUN_MAX_FACTORS && (d.innermost || !inner);
+}
+
 uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now, uint32_t same)
 {
 	dim_table *t = p->model->dims;
@@ -23,6 +30,8 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 		return order_last(t, s, &last) ? plan_order(p, &last) : 0;
 	case PORT_BLOCKED:
 		return order_blocked(t, s, 1, (int64_t)cpu_kernels_get()->vector, &blocked) ? plan_order(p, &blocked) : 0;
+	case PORT_COLUMNS:
+		return columns_serve(t, o, s, need.unit) ? now : 0;
 	case PORT_ROWS:
 		return s->rank >= 1 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 1 ? now : 0;
 	}
@@ -81,7 +90,7 @@ static uint32_t choose_output(clast_plan *p, const node *n, const node_view *vie
 	const port need = view->ports[n->n_in + j];
 	if (need.need == PORT_SAME)
 		return leading_order(p, n, view, c, true);
-	if (need.need == PORT_WHOLE || need.need == PORT_VIEW || need.need == PORT_ROWS) {
+	if (need.need == PORT_WHOLE || need.need == PORT_VIEW || need.need == PORT_ROWS || need.need == PORT_COLUMNS) {
 		const uint32_t kept = keep_axes(p, n, v, leading_order(p, n, view, c, false));
 		return plan_port_order(p, &s, need, kept, kept);
 	}

@@ -372,6 +372,10 @@ static bool serves(const tensor_view *v, port need)
 		return true;
 	if (need.need == PORT_BLOCKED)
 		return lower_lies(v, PORT_BLOCKED);
+	if (need.need == PORT_COLUMNS) {
+		const int64_t stride = lower_run_stride(v, v->rank - 1);
+		return need.unit ? stride == 1 || v->dims[v->rank - 1] == 1 : stride != 0;
+	}
 	for (int a = 0; a < v->rank; a++)
 		if (v->split[a] && need.need != PORT_SAME)
 			return false;
@@ -439,6 +443,7 @@ static clast_status copy_row_major(specialisation *s, const spec_place *from, sp
 typedef struct frame {
 	spec_place *places;       /* copies: in, out, fused */
 	tensor_view *views;
+	bool *constant;           /* by operand of the program */
 	infer_value *facts;       /* of the inputs */
 	size_t count;
 } frame;
@@ -450,7 +455,8 @@ static clast_status load_frame(specialisation *s, const plan_step *step, frame *
 	f->places = mem_calloc(s->memory, f->count * sizeof *f->places + 1);
 	f->views = mem_calloc(s->memory, f->count * sizeof *f->views + 1);
 	f->facts = mem_calloc(s->memory, step->n_in * sizeof *f->facts + 1);
-	if (!f->places || !f->views || !f->facts)
+	f->constant = mem_calloc(s->memory, step->n_fused * sizeof *f->constant + 1);
+	if (!f->places || !f->views || !f->facts || !f->constant)
 		return fail_memory(d, 0);
 	for (size_t i = 0; i < f->count; i++) {
 		const uint32_t pv = p->refs[step->refs + i];
@@ -459,6 +465,8 @@ static clast_status load_frame(specialisation *s, const plan_step *step, frame *
 		f->places[i] = *place_of(s, pv);
 		if (i < step->n_in)
 			f->facts[i] = *fact_of(s, pv);
+		if (i >= (size_t)step->n_in + step->n_out)
+			f->constant[i - step->n_in - step->n_out] = p->values[pv].constant;
 	}
 	return CLAST_OK;
 }
@@ -468,6 +476,7 @@ static void free_frame(specialisation *s, const plan_step *step, frame *f)
 	mem_free(s->memory, f->places, f->count * sizeof *f->places + 1);
 	mem_free(s->memory, f->views, f->count * sizeof *f->views + 1);
 	mem_free(s->memory, f->facts, step->n_in * sizeof *f->facts + 1);
+	mem_free(s->memory, f->constant, step->n_fused * sizeof *f->constant + 1);
 }
 
 static bool *slotted_inputs(specialisation *s, const plan_step *step);
@@ -506,6 +515,7 @@ static clast_status record_step(specialisation *s, const plan_step *step, uint32
 		       .out_view = out,
 		       .fused = step->fused == NO_ID ? NULL : &p->fused[step->fused],
 		       .fused_view = fused_views,
+		       .fused_constant = f.constant,
 		       .slotted = slotted_inputs(s, step),
 		       .exact = p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE,
 		       .host = &recording,

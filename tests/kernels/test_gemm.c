@@ -33,6 +33,27 @@ static void matrix_strides(rng *r, size_t rows, size_t cols, bool turned, ptrdif
 	*col = turned ? *row * (ptrdiff_t)rows + gap : 1;
 }
 
+/* Rows of the output, and of the residual, turned: digit 0 of the row of a becomes the inner one. */
+static void turn_rows(rng *r, gemm_params *p)
+{
+	const size_t inner = p->m % 7 == 0 ? 7 : p->m % 3 == 0 ? 3 : p->m % 2 == 0 ? 2 : 1;
+	if (!rng_chance(r, 50))
+		return;
+	p->row_digits = 2;
+	p->digit[0] = p->m / inner;
+	p->digit[1] = inner;
+	p->out_digit[0] = p->residual_digit[0] = p->out_row;
+	p->out_digit[1] = p->residual_digit[1] = p->out_row * (ptrdiff_t)p->digit[0];
+	p->operand_digit[0][0] = (ptrdiff_t)inner;
+	p->operand_digit[0][1] = 1;
+}
+
+static ptrdiff_t out_row_at(const gemm_params *p, size_t i)
+{
+	return p->row_digits ? (ptrdiff_t)(i / p->digit[1]) * p->out_digit[0] + (ptrdiff_t)(i % p->digit[1]) * p->out_digit[1] :
+			       (ptrdiff_t)i * p->out_row;
+}
+
 static gemm_case random_case(rng *r, size_t m, size_t n, size_t k, bool packed)
 {
 	gemm_case c = { .p = { .m = m, .n = n, .k = k, .packed = packed } };
@@ -59,6 +80,7 @@ static gemm_case random_case(rng *r, size_t m, size_t n, size_t k, bool packed)
 	p->out_row = (ptrdiff_t)(n + (rng_chance(r, 50) ? 3 : 0));
 	batch_strides(r, p, p->out_batch, m * (size_t)p->out_row, false);
 	c.out_count = matrix_span(p, p->out_batch, m, p->out_row, n, 1);
+	turn_rows(r, p);
 	epilogue *e = &p->epilogue;
 	if (rng_chance(r, 30)) {
 		e->flags |= EPILOGUE_RESIDUAL;
@@ -106,7 +128,7 @@ static void check_matrix(const gemm_case *c, const float *out, const size_t *b, 
 				v += x * y;
 				size += fabs(x * y);
 			}
-			const ptrdiff_t at = out_at + (ptrdiff_t)i * p->out_row + (ptrdiff_t)j;
+			const ptrdiff_t at = out_at + out_row_at(p, i) + (ptrdiff_t)j;
 			if (e->flags & EPILOGUE_RESIDUAL)
 				v += c->residual[at];
 			if (e->flags & EPILOGUE_CLAMP)

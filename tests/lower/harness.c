@@ -148,6 +148,8 @@ typedef struct storage {
 /* Memory axis i holds logical axis perm[i], as the port wants it. */
 static void random_perm(uint64_t *seed, port_need need, int rank, const int *same, int *perm)
 {
+	if (need == PORT_COLUMNS)
+		need = PORT_ROWS;
 	for (int i = 0; i < rank; i++)
 		perm[i] = i;
 	if (need == PORT_FIRST || need == PORT_ABSENT)

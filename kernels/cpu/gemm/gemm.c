@@ -184,20 +184,70 @@ static void multiply(const plan *g, void *const *args, const place *at, product 
 	}
 }
 
+/* Where rows lie that follow another order than those of a. */
+static ptrdiff_t digits_offset(const gemm_params *p, const ptrdiff_t *stride, size_t row)
+{
+	ptrdiff_t offset = 0;
+	for (uint32_t i = p->row_digits; i-- > 0;) {
+		offset += (ptrdiff_t)(row % p->digit[i]) * stride[i];
+		row /= p->digit[i];
+	}
+	return offset;
+}
+
+static ptrdiff_t out_row_at(const gemm_params *p, size_t row)
+{
+	return p->row_digits ? digits_offset(p, p->out_digit, row) : (ptrdiff_t)row * p->out_row;
+}
+
+static ptrdiff_t residual_row_at(const gemm_params *p, size_t row)
+{
+	return p->row_digits ? digits_offset(p, p->residual_digit, row) :
+			       (ptrdiff_t)row * p->epilogue.residual[GEMM_BATCH_AXES];
+}
+
+/* The epilogue, over runs of rows that lie at one distance. */
+static void finish(const plan *g, void *const *args, const place *at, const work *w)
+{
+	const gemm_params *p = g->p;
+	const size_t *b = at->batch, cols = at->col_end - at->col, last = p->row_digits ? p->digit[p->row_digits - 1] : 0;
+	float *out = (float *)args[GEMM_OUT] + batch_offset(p->out_batch, b) + at->col;
+	void *moved[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
+	size_t count;
+	for (size_t row = at->row; row < at->row_end; row += count) {
+		const float *sums = w->sums + (row - at->row) * g->sums_row;
+		count = at->row_end - row;
+		if (!last) {
+			const size_t position[6] = { b[0], b[1], b[2], b[3], row, at->col };
+			epilogue_run(&p->epilogue, args, GEMM_OPERANDS, 6, position, count, cols, sums,
+				     (ptrdiff_t)g->sums_row, out + out_row_at(p, row), p->out_row, w->program);
+			continue;
+		}
+		count = size_min(count, last - row % last);
+		for (uint32_t i = 0; i < p->epilogue.operands; i++)
+			moved[GEMM_OPERANDS + i] =
+				(char *)args[GEMM_OPERANDS + i] +
+				digits_offset(p, p->operand_digit[i], row) *
+					(ptrdiff_t)kernel_dtype_bytes(p->epilogue.operand[i].dtype);
+		const size_t position[6] = { b[0], b[1], b[2], b[3], 0, at->col };
+		epilogue_run(&p->epilogue, moved, GEMM_OPERANDS, 6, position, count, cols, sums,
+			     (ptrdiff_t)g->sums_row, out + out_row_at(p, row), p->out_digit[p->row_digits - 1],
+			     w->program);
+	}
+}
+
 static void run_task(const plan *g, void *const *args, size_t task, const work *w)
 {
 	const gemm_params *p = g->p;
 	const epilogue *e = &p->epilogue;
 	const place at = place_of(g, task);
 	const size_t rows = at.row_end - at.row;
-	float *out = (float *)args[GEMM_OUT] + batch_offset(p->out_batch, at.batch) +
-		     (ptrdiff_t)at.row * p->out_row;
+	float *out = (float *)args[GEMM_OUT] + batch_offset(p->out_batch, at.batch);
 	for (size_t i = 0; i < rows; i++) {
-		w->out[i] = g->sums ? w->sums + i * g->sums_row : out + (ptrdiff_t)i * p->out_row;
+		w->out[i] = g->sums ? w->sums + i * g->sums_row : out + out_row_at(p, at.row + i);
 		if (e->flags & EPILOGUE_RESIDUAL)
 			w->residual[i] = (const float *)args[GEMM_RESIDUAL] +
-					 batch_offset(e->residual, at.batch) +
-					 (ptrdiff_t)(at.row + i) * e->residual[GEMM_BATCH_AXES];
+					 batch_offset(e->residual, at.batch) + residual_row_at(p, at.row + i);
 	}
 	product prod = {
 		.rows = rows,
@@ -213,12 +263,8 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 		.max = e->max,
 	};
 	multiply(g, args, &at, &prod, w);
-	if (g->sums) {
-		const size_t *b = at.batch;
-		const size_t position[6] = { b[0], b[1], b[2], b[3], at.row, at.col };
-		epilogue_run(e, args, GEMM_OPERANDS, 6, position, rows, at.col_end - at.col, w->sums,
-			     (ptrdiff_t)g->sums_row, out + at.col, p->out_row, w->program);
-	}
+	if (g->sums)
+		finish(g, args, &at, w);
 }
 
 static void gemm_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
