@@ -212,7 +212,9 @@ static uint8_t *new_elements(const tensor_reader *r, const tensor_header *h, cla
 static clast_status take_raw(const tensor_reader *r, const tensor_header *h, mapped_file *f, bool keep,
 			     size_t at, void **out, clast_diag *d)
 {
-	const size_t element = clast_dtype_bytes(h->dtype), alignment = element < 8 ? element : 8;
+	/* Nothing aligns payloads in a model file. float32 may lie at any address (view_is_aligned). */
+	const size_t element = clast_dtype_bytes(h->dtype);
+	const size_t alignment = h->dtype == CLAST_FLOAT32 ? 1 : element < 8 ? element : 8;
 	const uint8_t *from = f->bytes ? f->bytes + at : NULL;
 	if (keep && h->bytes >= KEEP_BYTES && dtype_bits(h->dtype) >= 8 && h->dtype != CLAST_BOOL &&
 	    (uintptr_t)from % alignment == 0) {

@@ -6,6 +6,7 @@
 #ifndef CONTRACT_WEIGHTS_H
 #define CONTRACT_WEIGHTS_H
 
+#include "dtype.h"
 #include "kernel.h"
 
 typedef struct weights_shape {
@@ -24,11 +25,11 @@ typedef struct weights_shape {
  * out_channels. The channels of one output group must come from one source group. bias[q * bias_stride]
  * belongs to source channel q; NULL means zeros. */
 typedef struct weights_source {
-	const float *data;
+	const loose_float *data;
 	ptrdiff_t group, out, in, tap[3];
 	const uint32_t *in_index;
 	const uint32_t *out_index;
-	const float *bias;
+	const loose_float *bias;
 	ptrdiff_t bias_stride;
 } weights_source;
 

@@ -121,4 +121,7 @@ typedef enum e8m0_round { E8M0_UP, E8M0_DOWN, E8M0_NEAREST } e8m0_round;
 float e8m0_to_float(uint8_t bits);
 uint8_t e8m0_from_double(double x, e8m0_round round, bool saturate);
 
+/* A float32 at any address, such as one of a constant that lies where the model's file has it. */
+typedef float loose_float __attribute__((aligned(1), may_alias));
+
 #endif

@@ -3,14 +3,24 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "checked.h"
+
+/* Blocks of this size lie in huge pages where the system lets them: one page fault and one entry of the TLB for
+ * each 2 MiB. First touching packed weights and arenas by small pages took a third of the time to the first answer. */
+#define HUGE_BYTES ((size_t)2 << 20)
 
 static void *default_allocate(void *context, size_t bytes, size_t alignment)
 {
 	(void)context;
 	void *p = NULL;
-	return posix_memalign(&p, alignment, bytes) == 0 ? p : NULL;
+	const bool huge = bytes >= HUGE_BYTES;
+	if (posix_memalign(&p, huge ? HUGE_BYTES : alignment, bytes))
+		return NULL;
+	if (huge)
+		madvise(p, bytes, MADV_HUGEPAGE); /* only a wish */
+	return p;
 }
 
 static void default_release(void *context, void *memory, size_t bytes)

@@ -113,6 +113,10 @@ void graph_set_constant(clast_model *m, value_id v, const tensor_view *constant)
 /* A dense tensor in the model's region, elements uninitialised. Checks dims and limits. */
 clast_status model_constant(clast_model *m, clast_dtype dtype, int rank, const int64_t *dims, tensor_view **out,
                             clast_diag *d);
+/* Makes a constant aligned by copying it, if it is not. */
+clast_status model_align(clast_model *m, value_id v, clast_diag *d);
+/* Tells the kernel that constants in [data, data + bytes) are not needed soon, if a file is mapped there. */
+void model_forget(const clast_model *m, const void *data, size_t bytes);
 /* Resolves operator and version, reads attributes, checks counts. CLAST_ERROR_UNSUPPORTED if there is no such operator. */
 clast_status graph_add_node(clast_model *m, graph_id g, const char *domain, const char *type, int64_t opset,
                             const char *name, size_t n_in, const value_id *in, size_t n_out, const value_id *out,

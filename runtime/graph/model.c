@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "checked.h"
 #include "graph.h"
@@ -109,4 +110,33 @@ clast_status model_constant(clast_model *m, clast_dtype dtype, int rank, const i
 	view_dense(v, dtype, rank, dims, data);
 	*out = v;
 	return CLAST_OK;
+}
+
+clast_status model_align(clast_model *m, value_id v, clast_diag *d)
+{
+	const tensor_view *from = m->values[v].constant;
+	tensor_view *to;
+	if (!from || view_is_aligned(from))
+		return CLAST_OK;
+	const clast_status s = model_constant(m, from->dtype, from->rank, from->dims, &to, d);
+	if (s)
+		return s;
+	const size_t bytes = (size_t)view_count(from) * clast_dtype_bytes(from->dtype);
+	memcpy(to->data, from->data, bytes); /* constants in files are dense */
+	model_forget(m, from->data, bytes);
+	m->values[v].constant = to;
+	return CLAST_OK;
+}
+
+void model_forget(const clast_model *m, const void *data, size_t bytes)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data;
+	for (size_t i = 0; i < m->mapping_count; i++) {
+		const uintptr_t start = (uintptr_t)m->mappings[i].address;
+		if (at < start || at - start >= m->mappings[i].bytes)
+			continue;
+		/* Neighbours that share a page are read again from the page cache. */
+		const uintptr_t first = at / page * page, end = (at + bytes + page - 1) / page * page;
+		madvise((void *)first, end - first, MADV_DONTNEED);
+	}
 }

@@ -173,8 +173,11 @@ double load_real(const tensor_view *v, int64_t i)
 {
 	const void *p = v->data;
 	switch (v->dtype) {
-	case CLAST_FLOAT32:
-		return ((const float *)p)[i];
+	case CLAST_FLOAT32: {
+		float x;
+		memcpy(&x, (const char *)p + i * (int64_t)sizeof x, sizeof x);
+		return x;
+	}
 	case CLAST_FLOAT64:
 		return ((const double *)p)[i];
 	case CLAST_UINT64:

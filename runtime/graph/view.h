@@ -87,6 +87,13 @@ int64_t iter_offset(const tensor_view *v, const iter *it);
 /* Elements at an offset, converted. Reals: any numeric or bool dtype. Ints: any integer or bool dtype; uint64 keeps its bits.
  * put_real rounds to floating-point dtypes to nearest even; for integers it truncates and saturates, and NaN gives 0. put_int wraps.
  * Complex and string elements: reading gives 0, writing does nothing. */
+/* Constants of float32 may lie at any address, where the model's file has them. Packed weights are made from them so; everybody else gets
+ * an aligned copy (model_align, spec.c). Of the functions here only load_real takes such a view. */
+static inline bool view_is_aligned(const tensor_view *v)
+{
+	return v->dtype != CLAST_FLOAT32 || (uintptr_t)v->data % sizeof(float) == 0;
+}
+
 double load_real(const tensor_view *v, int64_t offset);
 void store_real(const tensor_view *v, int64_t offset, double x);
 int64_t load_int(const tensor_view *v, int64_t offset);

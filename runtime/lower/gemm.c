@@ -230,7 +230,7 @@ static bool accepts_gemm(const lower_node *x, port *ports)
 }
 
 /* Weights and bias with alpha and beta multiplied in. */
-static clast_status scaled(lowering *l, const tensor_view *v, float factor, const float **out)
+static clast_status scaled(lowering *l, const tensor_view *v, float factor, const loose_float **out)
 {
 	const int64_t n = view_count(v);
 	*out = v->data;
@@ -240,7 +240,7 @@ static clast_status scaled(lowering *l, const tensor_view *v, float factor, cons
 	if (!copy)
 		return fail_memory(l->diag, 0);
 	for (int64_t i = 0; i < n; i++)
-		copy[i] = factor * ((const float *)v->data)[i];
+		copy[i] = factor * ((const loose_float *)v->data)[i];
 	*out = copy;
 	return CLAST_OK;
 }

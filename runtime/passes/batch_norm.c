@@ -121,7 +121,7 @@ static void scale_weights(const node *n, const tensor_view *w, const double *sca
 		width = w->dims[1];
 		per_group = is(n, "ConvTranspose") ? w->dims[0] / ((const conv_transpose_attrs *)n->attrs)->group : blocks;
 	}
-	const float *in = w->data;
+	const loose_float *in = w->data;
 	for (int64_t b = 0; b < blocks; b++)
 		for (int64_t c = 0; c < width; c++) {
 			const double k = scale[b / per_group * width * !rows + c];
@@ -140,8 +140,10 @@ static clast_status merge(clast_model *m, node_id id, node_id norm, const double
 	clast_status s = model_constant(m, CLAST_FLOAT32, w->rank, w->dims, &weights, d);
 	if (!s)
 		s = model_constant(m, CLAST_FLOAT32, 1, &channels, &bias, d);
-	if (!s)
+	if (!s) {
 		scale_weights(&n, w, scale, weights->data);
+		model_forget(m, w->data, (size_t)view_count(w) * sizeof(float));
+	}
 	for (int64_t c = 0; !s && c < channels; c++)
 		store_real(bias, c, shift[c] + (b ? load_real(b, c) * scale[c] : 0));
 	if (!s)

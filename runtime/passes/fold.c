@@ -144,11 +144,13 @@ static clast_status fold_node(clast_model *m, node_id id, clast_diag *d)
 	const tensor_view **in = mem_calloc(&m->memory, bytes);
 	if (!in)
 		return fail_memory(d, bytes);
-	for (uint32_t i = 0; i < n.n_in; i++)
-		in[i] = n.in[i] == NO_ID ? NULL : m->values[n.in[i]].constant;
+	for (uint32_t i = 0; !s && i < n.n_in; i++)
+		if (n.in[i] != NO_ID && !(s = model_align(m, n.in[i], d)))
+			in[i] = m->values[n.in[i]].constant;
 	call c = { .op = n.op, .attrs = n.attrs, .version = n.version, .n_in = n.n_in, .n_out = n.n_out, .in = in, .out = out_list,
 		   .memory = &m->memory, .diag = d, .host = &host, .context = &f };
-	s = n.op->reference(&c);
+	if (!s)
+		s = n.op->reference(&c);
 	for (uint32_t j = 0; !s && j < n.n_out; j++)
 		if (n.out[j] != NO_ID && f.made[j])
 			graph_set_constant(m, n.out[j], f.made[j]);

@@ -70,6 +70,8 @@ static clast_status add_ref(builder *b, uint32_t id, port need)
 	if (!grow(&p->memory, &p->ports, &p->port_capacity, p->ref_count + 1, sizeof *p->ports))
 		return fail_memory(b->d, 0);
 	p->ports[p->ref_count] = need;
+	if (id != NO_ID && need.need != PORT_ABSENT)
+		p->values[id].read = true;
 	return append_id(b, &p->refs, &p->ref_count, &p->ref_capacity, id);
 }
 

@@ -15,6 +15,7 @@ typedef struct plan_value {
 	uint32_t order;         /* plan.orders */
 	bool whole;             /* the order keeps every axis whole: memory axis i holds logical axis perm[i] */
 	bool constant;
+	bool read;              /* somebody reads it as it is, beside those that pack it */
 	uint8_t perm[CLAST_MAX_RANK];
 } plan_value;
 
@@ -94,6 +95,7 @@ struct clast_plan {
 	pthread_mutex_t lock;   /* of the pool of packed weights */
 	packed_weight *weights;
 	size_t weight_count, weight_capacity, weight_bytes;
+	struct weight_chunk *weight_chunks;
 	index_set weight_set;
 	char **step_texts;      /* made on demand for reports */
 };
@@ -186,8 +188,8 @@ static inline const uint32_t *step_fused(const clast_plan *p, const plan_step *s
 /* Packed weights (weights.c). */
 clast_status plan_weight(clast_plan *p, packing_id packing, const weights_shape *shape, const weights_source *source,
                          const void *key, size_t key_bytes, const void **packed, clast_diag *d);
-
-
+/* The constant as it is, at an aligned address: its own, or that of a copy in the pool. */
+clast_status plan_aligned(clast_plan *p, const tensor_view *constant, const void **data, clast_diag *d);
 void plan_release_weights(clast_plan *p);
 
 #endif

@@ -988,6 +988,27 @@ clast_status spec_place_outputs(specialisation *s, const plan_step *step, uint32
 	return status;
 }
 
+/* Gives a constant an aligned place if it has none. */
+static clast_status align_constant(specialisation *s, uint32_t pv, clast_diag *d)
+{
+	spec_place *x = place_of(s, pv);
+	const void *data;
+	const clast_status status = plan_aligned(s->plan, &x->view, &data, d);
+	x->view.data = (void *)data;
+	return status;
+}
+
+static clast_status align_inputs(specialisation *s, const plan_step *step, clast_diag *d)
+{
+	clast_status status = CLAST_OK;
+	for (uint32_t i = 0; !status && i < step->n_in; i++) {
+		const uint32_t pv = step_in(s->plan, step)[i];
+		if (pv != NO_ID && s->plan->values[pv].constant)
+			status = align_constant(s, pv, d);
+	}
+	return status;
+}
+
 clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
 {
 	*out = (spec_step){ .mode = MODE_REFERENCE, .first_call = (uint32_t)s->call_count };
@@ -1013,7 +1034,7 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 		return CLAST_OK;
 	status = record_step(s, step, index, d);
 	if (status == CLAST_ERROR_UNSUPPORTED)
-		return CLAST_OK; /* references do it */
+		return align_inputs(s, step, d); /* references do it */
 	if (!status) {
 		out->call_count = (uint32_t)(s->call_count - out->first_call);
 		out->mode = out->call_count ? MODE_CALLS : MODE_NOTHING;
@@ -1021,8 +1042,9 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 	return status;
 }
 
-static void place_inputs(specialisation *s, const tensor_view *inputs)
+static clast_status place_inputs(specialisation *s, const tensor_view *inputs, clast_diag *d)
 {
+	clast_status status = CLAST_OK;
 	const clast_plan *p = s->plan;
 	const plan_block *b = s->block;
 	for (uint32_t i = 0; i < b->value_count; i++) {
@@ -1031,6 +1053,8 @@ static void place_inputs(specialisation *s, const tensor_view *inputs)
 		if (!p->values[pv].constant)
 			continue;
 		s->places[i] = (spec_place){ true, BASE_ABSOLUTE, *f->data };
+		if (!status && p->values[pv].read)
+			status = align_constant(s, pv, d);
 	}
 	for (uint32_t i = 0; i < s->input_count; i++) {
 		const uint32_t pv = p->refs[(i < b->input_count ? b->inputs : b->captures - b->input_count) + i];
@@ -1040,6 +1064,7 @@ static void place_inputs(specialisation *s, const tensor_view *inputs)
 		*x = (spec_place){ true, i, inputs[i] };
 		x->view.data = NULL;
 	}
+	return status;
 }
 
 /* Outputs are read after the last step. */
@@ -1061,7 +1086,8 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 	set_facts(s, inputs);
 	for (uint32_t i = 0; !status && i < b->node_count; i++)
 		status = infer_plan_node(s, &p->nodes[b->first_node + i], d);
-	place_inputs(s, inputs);
+	if (!status)
+		status = place_inputs(s, inputs, d);
 	if (!status)
 		status = find_last_uses(s, d);
 	if (!status && !s->keep)

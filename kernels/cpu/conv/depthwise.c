@@ -29,7 +29,7 @@ static size_t pack_bytes(const weights_shape *shape)
 
 static void pack_channel(const weights_shape *shape, const weights_source *source, size_t q, float *to)
 {
-	const float *from = source->data + (ptrdiff_t)q * source->group;
+	const loose_float *from = source->data + (ptrdiff_t)q * source->group;
 	*to = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
 	for (size_t z = 0; z < shape->kernel[0]; z++)
 		for (size_t y = 0; y < shape->kernel[1]; y++)

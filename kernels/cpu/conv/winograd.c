@@ -65,7 +65,7 @@ static void transform_taps(size_t m, const double *g, double *to, size_t step)
 	to[5 * step] = g[2];
 }
 
-static void transform_filter(size_t m, const float *tap, const weights_source *source, double *to)
+static void transform_filter(size_t m, const loose_float *tap, const weights_source *source, double *to)
 {
 	double rows[3][MAX_SIDE];
 	for (int y = 0; y < 3; y++) {
@@ -80,14 +80,19 @@ static void transform_filter(size_t m, const float *tap, const weights_source *s
 	}
 }
 
+/* Input channels that are transformed for one output channel before the next: what they write for a whole panel
+ * fits into the first-level cache. */
+enum { CHANNEL_BLOCK = 8 };
+
+/* Input channels [first, end) of output channel `at`. */
 static void pack_channel(const weights_shape *s, const weights_source *source, size_t m, size_t at,
-			 float *biases, float *column, size_t width)
+			 size_t first, size_t end, float *biases, float *column, size_t width)
 {
 	const size_t q = source->out_index ? source->out_index[at] : at, products = (m + 2) * (m + 2);
-	const float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
+	const loose_float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
 			    (ptrdiff_t)(q % s->out_channels) * source->out;
 	biases[at % s->out_channels] = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
-	for (size_t i = 0; i < s->in_channels; i++) {
+	for (size_t i = first; i < end; i++) {
 		const size_t c = source->in_index ? source->in_index[i] : i;
 		double u[MAX_SIDE * MAX_SIDE];
 		transform_filter(m, from + (ptrdiff_t)c * source->in, source, u);
@@ -106,8 +111,11 @@ static void pack(const weights_shape *s, const weights_source *source, void *pac
 		for (size_t col = 0; col < n; col = panel_next(n, col)) {
 			const size_t width = panel_vectors(n, col) * VEC;
 			float *panel = matrix + col * (s->in_channels + 1) + width;
-			for (size_t j = 0; j < size_min(width, n - col); j++)
-				pack_channel(s, source, m, g * n + col + j, biases, panel + j, width);
+			for (size_t i = 0; i < s->in_channels; i += CHANNEL_BLOCK)
+				for (size_t j = 0; j < size_min(width, n - col); j++)
+					pack_channel(s, source, m, g * n + col + j, i,
+						     size_min(i + CHANNEL_BLOCK, s->in_channels), biases,
+						     panel + j, width);
 		}
 	}
 }

@@ -39,12 +39,12 @@ static void pack(const weights_shape *s, const weights_source *source, void *pac
 	memset(packed, 0, s->groups * s->out_channels * row * sizeof(float));
 	for (size_t at = 0; at < s->groups * s->out_channels; at++) {
 		const size_t q = source->out_index ? source->out_index[at] : at;
-		const float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
+		const loose_float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
 				    (ptrdiff_t)(q % s->out_channels) * source->out;
 		float *to = (float *)packed + at * row;
 		for (size_t i = 0; i < s->in_channels; i++) {
 			const size_t c = source->in_index ? source->in_index[i] : i;
-			const float *tap = from + (ptrdiff_t)c * source->in;
+			const loose_float *tap = from + (ptrdiff_t)c * source->in;
 			for (size_t z = 0; z < s->kernel[0]; z++)
 				for (size_t y = 0; y < s->kernel[1]; y++)
 					for (size_t x = 0; x < s->kernel[2]; x++)

@@ -27,7 +27,7 @@ static void pack(const weights_shape *s, const weights_source *source, void *pac
 	float *to = packed;
 	for (size_t at = 0; at < s->groups; at++) {
 		const size_t q = source->out_index ? source->out_index[at] : at;
-		const float *from = source->data + (ptrdiff_t)q * source->group;
+		const loose_float *from = source->data + (ptrdiff_t)q * source->group;
 		*to++ = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
 		for (size_t z = 0; z < s->kernel[0]; z++)
 			for (size_t y = 0; y < s->kernel[1]; y++)

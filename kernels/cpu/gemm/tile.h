@@ -64,6 +64,9 @@ ALWAYS_INLINE size_t panel_vectors(size_t n, size_t at)
 	return left == 3 || left == 1 ? left : 2;
 }
 
+/* The most columns of a panel. */
+#define MAX_PANEL (3 * VEC)
+
 /* The panel after the one that begins at `at`. */
 ALWAYS_INLINE size_t panel_next(size_t n, size_t at)
 {
