@@ -649,6 +649,37 @@ static bool match_simple(const program *p, epilogue *e, uint8_t *operand)
 	return at == p->count && reg == 0;
 }
 
+/* Lets the kernel add the operand; false if it does not lie as residuals must. */
+static bool set_residual(const lowering *l, size_t n, size_t unit, bool one, uint8_t operand, const ptrdiff_t *stride, epilogue *e)
+{
+	const bool vectors = unit < n;
+	memcpy(e->residual, stride, n * sizeof *e->residual);
+	if (vectors && one)
+		e->residual[unit] = 1;
+	return l->fused_view[operand].dtype == CLAST_FLOAT32 && vectors && e->residual[unit] == 1;
+}
+
+static bool reads_register(const program *p, uint32_t from, uint8_t reg)
+{
+	for (uint32_t i = from; i < p->count; i++) {
+		const program_instr *in = &p->code[i];
+		const unsigned sources = in->op == PROGRAM_STORE ? 1 : program_op_sources(in->op);
+		if ((sources > 0 && in->a == reg) || (sources > 1 && in->b == reg) || (sources > 2 && in->c == reg))
+			return true;
+	}
+	return false;
+}
+
+/* A sum with an operand at the head of the program becomes the residual, which kernels add in registers. */
+static void take_residual(epilogue *e, uint32_t head, lower_arg operand, lower_arg *arg)
+{
+	program *p = &e->program;
+	e->flags |= EPILOGUE_RESIDUAL;
+	p->count -= head;
+	memmove(p->code, p->code + head, p->count * sizeof *p->code);
+	*arg = operand;
+}
+
 bool fuse_epilogue_strides(const lowering *l, size_t n, size_t unit, bool one, const fused_strides *strides, const lower_arg *operands,
                            epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
 {
@@ -662,13 +693,8 @@ bool fuse_epilogue_strides(const lowering *l, size_t n, size_t unit, bool one, c
 	if (match_simple(&l->fused->program, e, &residual)) {
 		if (!(e->flags & EPILOGUE_RESIDUAL))
 			return true;
-		const tensor_view *v = &l->fused_view[residual];
-		const bool vectors = unit < n;
-		memcpy(e->residual, strides[residual], n * sizeof *e->residual);
-		if (vectors && one)
-			e->residual[unit] = 1;
 		args[0] = operands[residual];
-		if (v->dtype == CLAST_FLOAT32 && vectors && e->residual[unit] == 1)
+		if (set_residual(l, n, unit, one, residual, strides[residual], e))
 			return true;
 	}
 	*e = (epilogue){ .flags = EPILOGUE_PROGRAM, .operands = l->fused->operand_count, .program = l->fused->program };
@@ -680,6 +706,11 @@ bool fuse_epilogue_strides(const lowering *l, size_t n, size_t unit, bool one, c
 		args[1 + i] = operands[i];
 	}
 	*count = 1 + l->fused->operand_count;
+	uint8_t reg;
+	const uint32_t head = match_residual(&e->program, &reg, &residual);
+	if (head && !reg && !reads_register(&e->program, head, e->program.code[0].dst) &&
+	    set_residual(l, n, unit, one, residual, strides[residual], e))
+		take_residual(e, head, operands[residual], args);
 	return true;
 }
 

@@ -158,6 +158,8 @@ bool fuse_accepts(const lower_node *x);
  * Registers from FUSE_TEMP on hold nothing between nodes. False if the program is full. */
 #define FUSE_TEMP (PROGRAM_REGISTERS - 2)
 bool fuse_append(const lower_node *x, program *p, const uint8_t *sources, uint8_t dst);
+/* Replaces activations that were written out by one instruction each: x * sigmoid(x), x * hard_sigmoid(x), x * (1 + erf(x / sqrt(2))) / 2. */
+void program_simplify(program *p);
 /* Turns l->fused with its operands (views broadcast to the output's dims) into the epilogue of a kernel whose output axes are
  * axes[0..n) of the logical output (-1: an axis of extent 1), channels last. Recognises residual add and clamps. args receives the
  * residual and then the operands (ARG_NONE where absent); *count how many. False if it cannot be expressed. */

@@ -227,7 +227,8 @@ static clast_status keep(builder *b, node_id anchor, bool elementwise, const sta
 	b->out->member_count[anchor] = s->members;
 	for (uint32_t i = 0; i < s->members; i++)
 		b->out->first[s->member[i]] = anchor;
-	p->fused[p->fused_count++] = s->f;
+	p->fused[p->fused_count] = s->f;
+	program_simplify(&p->fused[p->fused_count++].program);
 	return CLAST_OK;
 }
 

@@ -291,10 +291,13 @@ static void run_activation(const program_instr *in, size_t n, const float *a, fl
 	case PROGRAM_HARD_SWISH:
 		EACH(x * vec_clamp(x * (1.0f / 6) + 0.5f, zero, one));
 	case PROGRAM_GELU:
-		EACH(x * 0.5f * (1.0f + vec_erf(x * 0.707106781f)));
+		EACH(vec_gelu(x));
 	case PROGRAM_GELU_TANH:
 		EACH(x * 0.5f * (1.0f + vec_tanh((x * x * x * 0.044715f + x) * 0.797884561f)));
 	case PROGRAM_SILU:
+		if (in->imm[0] == 1) {
+			EACH(x * vec_sigmoid(x));
+		}
 		EACH(x * vec_sigmoid(x * p));
 	case PROGRAM_SOFTPLUS:
 		EACH(softplus(x));

@@ -46,52 +46,93 @@ static size_t softmax_scratch(const void *params)
 	return p->in_stride == 1 && p->out_stride == 1 ? 0 : p->extent * sizeof(float);
 }
 
-static vec max_lanes(vec v)
+/* Up to this many vectors of a row stay in registers between its passes. */
+#define SHORT_ROW 4
+
+/* The last vector of a row is filled up with -inf: that changes no maximum, and its exponential is 0. The
+ * maximum may lose a NaN, but the sum of the exponentials does not, and makes every result NaN. */
+ALWAYS_INLINE vec row_maximum(const float *in, size_t whole, vec last)
 {
-	float m = v[0];
-	for (int i = 1; i < VEC; i++)
-		m = v[i] > m || v[i] != v[i] ? v[i] : m;
-	return splat(m);
+	vec top = last;
+	for (size_t i = 0; i < whole; i += VEC)
+		top = vec_max(top, load(in + i));
+	return vec_max_lanes(top);
 }
 
-ALWAYS_INLINE vec max_nan(vec a, vec x)
+static void log_softmax_row(const float *in, float *out, size_t n)
 {
-	return vec_select(a == a, vec_max(a, x), a);
+	const size_t whole = (n - 1) / VEC * VEC;
+	const vec_tail tail = tail_of(n - whole);
+	const vec last = load_tail_or(in + whole, tail, splat(-INFINITY)), top = row_maximum(in, whole, last);
+	vec sum = vec_exp(last - top);
+	for (size_t i = 0; i < whole; i += VEC)
+		sum += vec_exp(load(in + i) - top);
+	const vec shift = vec_log(vec_sum_lanes(sum));
+	for (size_t i = 0; i < whole; i += VEC)
+		store(out + i, load(in + i) - top - shift);
+	store_tail(out + whole, last - top - shift, tail);
+}
+
+/* `vectors` whole vectors and a last one: with a constant the whole row stays in registers. */
+ALWAYS_INLINE void softmax_short(const float *in, float *out, const int vectors, vec_tail tail)
+{
+	vec x[SHORT_ROW], last = load_tail_or(in + vectors * VEC, tail, splat(-INFINITY)), top = last;
+	UNROLL for (int i = 0; i < vectors; i++)
+	{
+		x[i] = load(in + i * VEC);
+		top = vec_max(top, x[i]);
+	}
+	top = vec_max_lanes(top);
+	last = vec_exp(last - top);
+	vec sum = last;
+	UNROLL for (int i = 0; i < vectors; i++)
+	{
+		x[i] = vec_exp(x[i] - top);
+		sum += x[i];
+	}
+	const vec factor = 1.0f / vec_sum_lanes(sum);
+	UNROLL for (int i = 0; i < vectors; i++) store(out + i * VEC, x[i] * factor);
+	store_tail(out + vectors * VEC, last * factor, tail);
+}
+
+static void softmax_long(const float *in, float *out, size_t n)
+{
+	const size_t whole = (n - 1) / VEC * VEC;
+	const vec_tail tail = tail_of(n - whole);
+	vec last = load_tail_or(in + whole, tail, splat(-INFINITY));
+	const vec top = row_maximum(in, whole, last);
+	last = vec_exp(last - top);
+	vec sum = last;
+	for (size_t i = 0; i < whole; i += VEC) {
+		const vec e = vec_exp(load(in + i) - top);
+		sum += e;
+		store(out + i, e);
+	}
+	const vec factor = 1.0f / vec_sum_lanes(sum);
+	for (size_t i = 0; i < whole; i += VEC)
+		store(out + i, load(out + i) * factor);
+	store_tail(out + whole, last * factor, tail);
 }
 
 /* May be in place. */
 static void softmax_row(const float *in, float *out, size_t n, bool logarithm)
 {
-	const size_t whole = n / VEC * VEC;
-	const vec_tail tail = tail_of(n - whole);
-	vec top = splat(-INFINITY), last = splat(-INFINITY);
-	for (size_t i = 0; i < whole; i += VEC)
-		top = max_nan(top, load(in + i));
-	for (size_t i = whole; i < n; i++)
-		last[i - whole] = in[i];
-	top = max_lanes(max_nan(top, last));
-	vec sum = splat(0);
-	for (size_t i = 0; i < whole; i += VEC) {
-		const vec e = vec_exp(load(in + i) - top);
-		sum += e;
-		if (!logarithm)
-			store(out + i, e);
-	}
-	if (whole < n) {
-		vec e = vec_exp(last - top);
-		if (!logarithm)
-			store_tail(out + whole, e, tail);
-		for (size_t i = n - whole; i < VEC; i++)
-			e[i] = 0;
-		sum += e;
-	}
-	const float total = vec_sum(sum);
-	const vec factor = splat(1 / total), shift = vec_log(splat(total));
-	for (size_t i = 0; i < whole; i += VEC)
-		store(out + i, logarithm ? load(in + i) - top - shift : load(out + i) * factor);
-	if (whole < n)
-		store_tail(out + whole,
-			   logarithm ? last - top - shift : load_tail(out + whole, tail) * factor, tail);
+	const size_t vectors = (n - 1) / VEC;
+	const vec_tail tail = tail_of(n - vectors * VEC);
+	if (logarithm)
+		log_softmax_row(in, out, n);
+	else if (vectors == 0)
+		softmax_short(in, out, 0, tail);
+	else if (vectors == 1)
+		softmax_short(in, out, 1, tail);
+	else if (vectors == 2)
+		softmax_short(in, out, 2, tail);
+	else if (vectors == 3)
+		softmax_short(in, out, 3, tail);
+	else if (vectors == 4)
+		softmax_short(in, out, 4, tail);
+	else
+		softmax_long(in, out, n);
 }
 
 /* Up to VEC neighbours. */
@@ -101,7 +142,7 @@ ALWAYS_INLINE void softmax_vector(const softmax_params *p, const float *in, floa
 	vec top = splat(-INFINITY), sum = splat(0);
 	for (size_t k = 0; k < p->extent; k++) {
 		const float *from = in + (ptrdiff_t)k * p->in_stride;
-		top = max_nan(top, partial ? load_tail(from, tail) : load(from));
+		top = vec_max(top, partial ? load_tail(from, tail) : load(from));
 	}
 	for (size_t k = 0; k < p->extent; k++) {
 		const float *from = in + (ptrdiff_t)k * p->in_stride;
@@ -115,7 +156,7 @@ ALWAYS_INLINE void softmax_vector(const softmax_params *p, const float *in, floa
 		else
 			store(to, e);
 	}
-	const vec factor = 1.0f / sum, shift = vec_log(sum);
+	const vec factor = 1.0f / sum, shift = p->log ? vec_log(sum) : sum;
 	for (size_t k = 0; k < p->extent; k++) {
 		const float *from =
 			p->log ? in + (ptrdiff_t)k * p->in_stride : out + (ptrdiff_t)k * p->out_stride;

@@ -253,6 +253,21 @@ ALWAYS_INLINE vec load_tail(const float *p, vec_tail tail)
 #endif
 }
 
+/* Lanes beyond the tail are those of `fill`. */
+ALWAYS_INLINE vec load_tail_or(const float *p, vec_tail tail, vec fill)
+{
+#if defined(__AVX512F__)
+	return (vec)_mm512_mask_loadu_ps((__m512)fill, tail.mask, p);
+#elif defined(__AVX2__)
+	return (vec)_mm256_blendv_ps((__m256)fill, _mm256_maskload_ps(p, tail.mask),
+				     _mm256_castsi256_ps(tail.mask));
+#else
+	for (size_t i = 0; i < tail.n; i++)
+		fill[i] = p[i];
+	return fill;
+#endif
+}
+
 ALWAYS_INLINE void store_tail(float *p, vec v, vec_tail tail)
 {
 	if (tail.n == VEC) {
@@ -295,14 +310,46 @@ ALWAYS_INLINE void store_tail(float *p, vec v, vec_tail tail)
 
 /* ---- Across lanes: in a fixed order, so that bits do not depend on anything else. ---- */
 
+/* Lane i gets lane i ^ d; d is a constant power of two. */
+#if VEC == 16
+#define VEC_SWAP(v, d)                                                                                       \
+	__builtin_shufflevector(v, v, 0 ^ d, 1 ^ d, 2 ^ d, 3 ^ d, 4 ^ d, 5 ^ d, 6 ^ d, 7 ^ d, 8 ^ d, 9 ^ d,  \
+				10 ^ d, 11 ^ d, 12 ^ d, 13 ^ d, 14 ^ d, 15 ^ d)
+#elif VEC == 8
+#define VEC_SWAP(v, d) __builtin_shufflevector(v, v, 0 ^ d, 1 ^ d, 2 ^ d, 3 ^ d, 4 ^ d, 5 ^ d, 6 ^ d, 7 ^ d)
+#else
+#define VEC_SWAP(v, d) __builtin_shufflevector(v, v, 0 ^ d, 1 ^ d, 2 ^ d, 3 ^ d)
+#endif
+
+/* The sum of all lanes, the same bits in each of them. */
+ALWAYS_INLINE vec vec_sum_lanes(vec v)
+{
+#if VEC >= 16
+	v += VEC_SWAP(v, 8);
+#endif
+#if VEC >= 8
+	v += VEC_SWAP(v, 4);
+#endif
+	v += VEC_SWAP(v, 2);
+	return v + VEC_SWAP(v, 1);
+}
+
 ALWAYS_INLINE float vec_sum(vec v)
 {
-	float lane[VEC];
-	memcpy(lane, &v, sizeof v);
-	for (int half = VEC / 2; half > 0; half /= 2)
-		for (int i = 0; i < half; i++)
-			lane[i] += lane[i + half];
-	return lane[0];
+	return vec_sum_lanes(v)[0];
+}
+
+/* The largest of all lanes, in each of them. */
+ALWAYS_INLINE vec vec_max_lanes(vec v)
+{
+#if VEC >= 16
+	v = vec_max(v, VEC_SWAP(v, 8));
+#endif
+#if VEC >= 8
+	v = vec_max(v, VEC_SWAP(v, 4));
+#endif
+	v = vec_max(v, VEC_SWAP(v, 2));
+	return vec_max(v, VEC_SWAP(v, 1));
 }
 
 /* min(max(v, low), high); NaN stays NaN. */
