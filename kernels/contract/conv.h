@@ -44,6 +44,11 @@ typedef struct conv_params {
 	 * apart, as in `first` order), and for the output one that goes with pixels 1 apart; then it takes no
 	 * residual. The other channels-last kernels need 1. */
 	ptrdiff_t in_channel, out_channel;
+	/* Channels in blocks of one vector (order N C/8 H W C%8), each block an image of its own: the strides
+	 * from block to block; 0: all channels side by side. Both counts of channels, of each group too, are
+	 * then whole blocks. conv_f32, winograd and depthwise_f32 take them. With out_block the axes of the
+	 * epilogue are batch, depth, row, pixel, block, channel of the block. */
+	ptrdiff_t in_block, out_block;
 	epilogue epilogue;
 } conv_params;
 

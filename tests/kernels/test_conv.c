@@ -8,6 +8,7 @@ typedef struct conv_case {
 	float *in, *out, *residual, *operand;
 	size_t out_count;
 	size_t axes[5];
+	size_t block; /* of channels: only instruction sets with such vectors run the case */
 	double looser; /* Winograd: errors relative to the largest input instead of each, and so many times
 			  larger */
 } conv_case;
@@ -90,7 +91,13 @@ static void random_epilogue(rng *r, conv_case *c, size_t channels)
 	}
 }
 
-static conv_case random_case(rng *r, bool depthwise, bool transposed, size_t channels)
+static size_t div_up(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* block: what channels are a multiple of; 0: any number. */
+static conv_case random_case_of(rng *r, bool depthwise, bool transposed, size_t channels, size_t block)
 {
 	conv_case c = { .transposed = transposed };
 	conv_params *p = &c.p;
@@ -113,6 +120,11 @@ static conv_case random_case(rng *r, bool depthwise, bool transposed, size_t cha
 	s->groups = depthwise ? rng_range(r, 1, channels) : rng_chance(r, 30) ? rng_range(r, 2, 3) : 1;
 	s->in_channels = depthwise ? 1 : rng_range(r, 1, channels);
 	s->out_channels = depthwise ? 1 : rng_range(r, 1, channels);
+	if (block) {
+		s->groups = depthwise ? div_up(s->groups, block) * block : s->groups;
+		s->in_channels = depthwise ? 1 : div_up(s->in_channels, block) * block;
+		s->out_channels = depthwise ? 1 : div_up(s->out_channels, block) * block;
+	}
 	memcpy(s->kernel, p->window.kernel, sizeof s->kernel);
 	memcpy(s->stride, p->window.stride, sizeof s->stride);
 	memcpy(s->dilation, p->window.dilation, sizeof s->dilation);
@@ -137,6 +149,19 @@ static conv_case random_case(rng *r, bool depthwise, bool transposed, size_t cha
 		w->bias_stride = 1;
 	}
 	return c;
+}
+
+static conv_case random_case(rng *r, bool depthwise, bool transposed, size_t channels)
+{
+	return random_case_of(r, depthwise, transposed, channels, 0);
+}
+
+/* Where a channel of the input lies. */
+static ptrdiff_t input_channel(const conv_case *c, size_t channel)
+{
+	if (c->p.in_block)
+		return (ptrdiff_t)(channel / c->block) * c->p.in_block + (ptrdiff_t)(channel % c->block);
+	return (ptrdiff_t)channel * (c->p.in_channel ? c->p.in_channel : 1);
 }
 
 static float weight_at(const conv_case *c, size_t channel, size_t i, const size_t *t, float *bias)
@@ -175,7 +200,6 @@ static double exact(const conv_case *c, const size_t *o, double *magnitude, size
 	const conv_params *p = &c->p;
 	const weights_shape *s = &p->weights;
 	const size_t channel = o[4], group = channel / s->out_channels;
-	const ptrdiff_t in_channel = p->in_channel ? p->in_channel : 1;
 	float bias = 0;
 	size_t t[3], at[3];
 	double sum = 0;
@@ -197,7 +221,7 @@ static double exact(const conv_case *c, const size_t *o, double *magnitude, size
 						  (ptrdiff_t)at[2] * p->in.axis[2];
 				for (size_t i = 0; i < s->in_channels; i++) {
 					const double x =
-						in[(ptrdiff_t)(group * s->in_channels + i) * in_channel];
+						in[input_channel(c, group * s->in_channels + i)];
 					const double weight = weight_at(c, channel, i, t, &bias);
 					sum += x * weight;
 					*magnitude +=
@@ -209,21 +233,25 @@ static double exact(const conv_case *c, const size_t *o, double *magnitude, size
 	return sum + bias;
 }
 
-static ptrdiff_t offset5(const ptrdiff_t *stride, const size_t *o)
+/* stride: of batch, depth, row, pixel and channel, or block and channel of the block. */
+static ptrdiff_t offset_of(const conv_case *c, const ptrdiff_t *stride, const size_t *o)
 {
 	ptrdiff_t at = 0;
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 4; i++)
 		at += (ptrdiff_t)o[i] * stride[i];
-	return at;
+	if (!c->p.out_block)
+		return at + (ptrdiff_t)o[4] * stride[4];
+	return at + (ptrdiff_t)(o[4] / c->block) * stride[4] + (ptrdiff_t)(o[4] % c->block) * stride[5];
 }
 
 static void check_output(const conv_case *c, const float *out, const char *isa)
 {
 	const epilogue *e = &c->p.epilogue;
-	ptrdiff_t stride[5];
+	ptrdiff_t stride[6];
 	size_t o[5], written = 0, untouched = 0;
 	copy_strides(stride, &c->p.out);
-	stride[4] = c->p.out_channel ? c->p.out_channel : 1;
+	stride[4] = c->p.out_block ? c->p.out_block : c->p.out_channel ? c->p.out_channel : 1;
+	stride[5] = 1;
 	for (o[0] = 0; o[0] < c->axes[0]; o[0]++)
 		for (o[1] = 0; o[1] < c->axes[1]; o[1]++)
 			for (o[2] = c->p.window.row_begin; o[2] < c->p.window.row_end; o[2]++)
@@ -233,14 +261,14 @@ static void check_output(const conv_case *c, const float *out, const char *isa)
 						size_t terms;
 						double v = exact(c, o, &magnitude, &terms);
 						if (e->flags & EPILOGUE_RESIDUAL) {
-							const double x = c->residual[offset5(e->residual, o)];
+							const double x = c->residual[offset_of(c, e->residual, o)];
 							v += x;
 							magnitude += fabs(x);
 						}
 						if (e->flags & EPILOGUE_CLAMP)
 							v = fmin(fmax(v, (double)e->min), (double)e->max);
 						if (e->flags & EPILOGUE_PROGRAM)
-							v = v * c->operand[offset5(e->operand[0].stride, o)] +
+							v = v * c->operand[offset_of(c, e->operand[0].stride, o)] +
 							    0.25;
 						const double bound =
 							((double)terms + 8) * 0x1p-24 * (magnitude + 1);
@@ -248,7 +276,7 @@ static void check_output(const conv_case *c, const float *out, const char *isa)
 						memcpy(at, o, sizeof at);
 						if (c->p.window.out_ring)
 							at[2] %= c->p.window.out_ring;
-						const float got = out[offset5(stride, at)];
+						const float got = out[offset_of(c, stride, at)];
 						written++;
 						cr_assert(fabs(got - v) <= bound,
 							  "%s: at %zu %zu %zu %zu %zu: %.9g, expected %.9g",
@@ -264,6 +292,8 @@ static void check(rng *r, const conv_case *c, kernel_id id, packing_id packing)
 {
 	EACH_ISA(t)
 	{
+		if (c->block && t->vector != c->block)
+			continue;
 		const size_t bytes = t->packing[packing]->bytes(&c->p.weights);
 		void *packed = memory_new((bytes + 63) / 64 * 64);
 		memset(packed, 0xff, bytes);
@@ -412,9 +442,12 @@ Test(conv, computes_strips_of_rows_between_rings)
 	}
 }
 
-static void winograd_case(rng *r, size_t channels, bool strip, bool small)
+static void to_blocks(rng *r, conv_case *c, size_t block, bool in, bool out);
+
+/* block: 0, or channels in blocks. */
+static void winograd_case(rng *r, size_t channels, bool strip, bool small, size_t block)
 {
-	conv_case c = random_case(r, false, false, channels);
+	conv_case c = random_case_of(r, false, false, channels, block);
 	conv_window *w = &c.p.window;
 	for (int a = 0; a < 3; a++) {
 		w->kernel[a] = c.p.weights.kernel[a] = a ? 3 : 1;
@@ -441,6 +474,8 @@ static void winograd_case(rng *r, size_t channels, bool strip, bool small)
 	c.source.group = c.source.out * (ptrdiff_t)s->out_channels;
 	if (strip)
 		make_strip(r, &c);
+	if (block)
+		to_blocks(r, &c, block, rng_chance(r, 80), rng_chance(r, 80));
 	c.looser = small ? 2 : 8;
 	check(r, &c, small ? KERNEL_winograd2_f32 : KERNEL_winograd4_f32,
 	      small ? PACKING_WINOGRAD2 : PACKING_WINOGRAD4);
@@ -450,7 +485,15 @@ Test(winograd, agrees_with_the_sum_for_random_shapes)
 {
 	rng r = { 11 };
 	for (int i = 0; i < 300; i++)
-		winograd_case(&r, i % 20 == 0 ? 150 : 40, i % 3 == 0, i % 2);
+		winograd_case(&r, i % 20 == 0 ? 150 : 40, i % 3 == 0, i % 2, 0);
+}
+
+Test(winograd, agrees_with_the_sum_for_channels_in_blocks)
+{
+	static const size_t blocks[] = { 4, 8, 16 };
+	rng r = { 15 };
+	for (int i = 0; i < 150; i++)
+		winograd_case(&r, 60, false, i % 2, blocks[i % 3]);
 }
 
 Test(depthwise, agrees_with_the_sum_for_random_shapes)
@@ -538,6 +581,76 @@ static void first_case(rng *r, bool depthwise, size_t channels)
 	}
 	check(r, &c, depthwise ? KERNEL_depthwise_first_f32 : KERNEL_conv_first_f32,
 	      depthwise ? PACKING_DEPTHWISE_FIRST : PACKING_FIRST);
+}
+
+/* ---- Channels in blocks ---- */
+
+/* Dense or with gaps; returns the span. */
+static size_t block_strides(rng *r, image_strides *s, ptrdiff_t *step, size_t batch, const size_t *extent,
+			    size_t channels, size_t block, bool gaps)
+{
+	s->axis[PIXEL] = (ptrdiff_t)(block + (gaps ? rng_range(r, 0, 5) : 0));
+	s->axis[ROW] = s->axis[PIXEL] * (ptrdiff_t)extent[PIXEL] + (gaps ? (ptrdiff_t)rng_range(r, 0, 5) : 0);
+	s->axis[DEPTH] = s->axis[ROW] * (ptrdiff_t)extent[ROW] + (gaps ? (ptrdiff_t)rng_range(r, 0, 5) : 0);
+	*step = s->axis[DEPTH] * (ptrdiff_t)extent[DEPTH] + (gaps ? (ptrdiff_t)rng_range(r, 0, 5) : 0);
+	s->batch = *step * (ptrdiff_t)(channels / block);
+	const size_t extents[6] = { batch, channels / block, extent[0], extent[1], extent[2], block };
+	const ptrdiff_t strides[6] = { s->batch, *step, s->axis[0], s->axis[1], s->axis[2], 1 };
+	return span(6, extents, strides);
+}
+
+static void operand_blocks(rng *r, const conv_case *c, size_t channels, ptrdiff_t *stride, float **data)
+{
+	image_strides s;
+	ptrdiff_t step;
+	const size_t count = block_strides(r, &s, &step, c->p.batch, c->p.window.out, channels, c->block,
+					   rng_chance(r, 50));
+	copy_strides(stride, &s);
+	stride[4] = step;
+	stride[5] = 1;
+	*data = floats_random(r, count);
+}
+
+/* Moves the input, the output or both of a case into blocks; the output takes the epilogue along. */
+static void to_blocks(rng *r, conv_case *c, size_t block, bool in, bool out)
+{
+	conv_params *p = &c->p;
+	const weights_shape *s = &p->weights;
+	const size_t in_channels = s->groups * s->in_channels, out_channels = s->groups * s->out_channels;
+	epilogue *e = &p->epilogue;
+	c->block = block;
+	if (in)
+		c->in = floats_random(r, block_strides(r, &p->in, &p->in_block, p->batch, p->window.in,
+						       in_channels, block, rng_chance(r, 50)));
+	if (!out)
+		return;
+	c->out_count = block_strides(r, &p->out, &p->out_block, p->batch, p->window.out, out_channels, block,
+				     rng_chance(r, 50));
+	if (e->flags & EPILOGUE_RESIDUAL)
+		operand_blocks(r, c, out_channels, e->residual, &c->residual);
+	if (!(e->flags & EPILOGUE_PROGRAM))
+		return;
+	if (e->operand[0].stride[0] > 0) {
+		operand_blocks(r, c, out_channels, e->operand[0].stride, &c->operand);
+	} else { /* a value for each channel */
+		e->operand[0].stride[4] = (ptrdiff_t)block;
+		e->operand[0].stride[5] = 1;
+	}
+}
+
+Test(blocks, convolutions_agree_with_the_sum_for_random_shapes)
+{
+	static const size_t blocks[] = { 4, 8, 16 };
+	rng r = { 14 };
+	for (int i = 0; i < 450; i++) {
+		const size_t block = blocks[i % 3];
+		const bool depthwise = i % 5 == 0;
+		conv_case c = random_case_of(&r, depthwise, false, i % 20 == 1 ? 700 : 70, block);
+		const bool in = depthwise || i % 4, out = depthwise || i % 4 != 1;
+		to_blocks(&r, &c, block, in, out);
+		check(&r, &c, depthwise ? KERNEL_depthwise_f32 : KERNEL_conv_f32,
+		      depthwise ? PACKING_DEPTHWISE : PACKING_GEMM);
+	}
 }
 
 /* conv_f32 with a channels-first input, output or both. */

@@ -13,7 +13,7 @@ collector collector_make(const conv_params *p, char *scratch, size_t *used)
 	const size_t channels = p->weights.in_channels;
 	collector c = { .p = p, .in_channel = p->in_channel ? p->in_channel : 1, .pixel = p->in.axis[PIXEL] };
 	c.rows = scratch_part(scratch, used, tap_rows(w) * sizeof *c.rows);
-	c.few = channels <= FEW_CHANNELS;
+	c.few = channels <= FEW_CHANNELS && !p->in_block;
 	if (!c.few)
 		return c;
 	const ptrdiff_t last = (ptrdiff_t)((size_max(1, w->out[PIXEL]) - 1) * w->stride[PIXEL]) +
@@ -166,6 +166,27 @@ static void collect_run(const collector *c, const segment *s, const float *line,
 	}
 }
 
+/* One tap of channels in blocks. */
+static void collect_blocks(const collector *c, const segment *s, const float *line, size_t k, size_t tap)
+{
+	const conv_window *w = &c->p->window;
+	const size_t begin = size_max(k, s->k_begin), end = size_min(k + c->p->weights.in_channels, s->k_end);
+	const ptrdiff_t step = (ptrdiff_t)w->stride[PIXEL] * c->pixel;
+	const ptrdiff_t column = first_tap(w, PIXEL, s->x_begin) + (ptrdiff_t)(tap * w->dilation[PIXEL]);
+	const size_t stride = w->stride[PIXEL], count = s->x_end - s->x_begin;
+	const ptrdiff_t left = (ptrdiff_t)w->in[PIXEL] - column;
+	const size_t low = column < 0 ? size_min(count, div_up((size_t)-column, stride)) : 0;
+	const size_t high = left <= 0 ? low : size_max(low, size_min(count, div_up((size_t)left, stride)));
+	for (size_t i = begin; i < end; i += VEC) {
+		const float *from = line + column * c->pixel + channel_offset(c->p->in_block, i - k);
+		float *to = s->to + (i - s->k_begin);
+		zero_runs(to, s->to_row, VEC, low);
+		for (size_t x = low; x < high; x++)
+			store(to + x * s->to_row, load(from + (ptrdiff_t)x * step));
+		zero_runs(to + high * s->to_row, s->to_row, VEC, count - high);
+	}
+}
+
 /* One tap of neighbouring pixels whose channels are not side by side, but whose columns are. */
 static void collect_turned(const collector *c, const segment *s, const float *line, size_t k, size_t tap)
 {
@@ -214,6 +235,9 @@ static void collect_segment(collector *c, const segment *s)
 		if (!c->rows[r]) {
 			zero_runs(s->to + (begin - s->k_begin), s->to_row, end - begin,
 				  s->x_end - s->x_begin);
+		} else if (c->p->in_block) {
+			for (size_t t = 0; t < columns; t++)
+				collect_blocks(c, s, c->rows[r], k + t * channels, t);
 		} else if (!c->few && c->in_channel != 1) {
 			const bool turned = c->pixel == 1 && w->stride[PIXEL] == 1;
 			for (size_t t = 0; t < columns; t++)

@@ -56,7 +56,7 @@ static void plan_direct(plan *g)
 		g->run *= extent[i];
 	}
 	/* Rows a multiple of 4 KiB apart share one set of the first-level cache: better copied. */
-	const bool collide = g->a_row % 1024 == 0 && g->k > 64;
+	const bool collide = g->a_row % 1024 == 0 && g->k > 64 && !p->in_block;
 	g->direct = !collide && (g->run >= TILE_ROWS || g->run == g->m);
 }
 
@@ -150,10 +150,12 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 		const pixel at = pixel_of(g, m);
 		prod->a = in + (ptrdiff_t)at.n * p->in.batch + first_tap(w, DEPTH, at.z) * p->in.axis[DEPTH] +
 			  first_tap(w, ROW, at.y) * p->in.axis[ROW] +
-			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] + prod->k_begin;
+			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] +
+			  channel_offset(p->in_block, prod->k_begin);
+		prod->a_block = p->in_block;
 		prod->a_row = g->a_row;
 		prod->rows = count;
-		prod->prefetch = true;
+		prod->prefetch = p->in_block == 0;
 		prod->out = out + (m - begin);
 		prod->residual = residual ? residual + (m - begin) : NULL;
 		product_run(prod);
@@ -204,6 +206,20 @@ static void finish_turned(const plan *g, void *const *args, size_t begin, size_t
 	}
 }
 
+/* The same where the output's channels lie in blocks. channel: of the first column. */
+static void finish_blocks(const plan *g, void *const *args, const pixel *at, size_t count, size_t channel,
+			  size_t cols, const float *sums, const work *w)
+{
+	const conv_params *p = g->p;
+	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, at);
+	for (size_t c = 0; c < cols; c += VEC) {
+		const size_t position[6] = { at->n, at->z, at->y, at->x, (channel + c) / VEC, 0 };
+		epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 6, position, 3, 5, count, VEC, sums + c,
+				   (ptrdiff_t)g->sums_row, out + channel_offset(p->out_block, channel + c),
+				   p->out.axis[PIXEL], w->program);
+	}
+}
+
 /* Runs the program from the sums in scratch to the output, line by line. */
 static void finish(const plan *g, void *const *args, size_t begin, size_t end, size_t channel, size_t cols,
 		   const work *w)
@@ -213,10 +229,13 @@ static void finish(const plan *g, void *const *args, size_t begin, size_t end, s
 	for (size_t m = begin; m < end;) {
 		const size_t count = size_min(end - m, p->window.out[PIXEL] - at.x);
 		const size_t position[5] = { at.n, at.z, at.y, at.x, channel };
+		const float *sums = w->sums + (m - begin) * g->sums_row;
 		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) + channel;
-		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, count, cols,
-			     w->sums + (m - begin) * g->sums_row, (ptrdiff_t)g->sums_row, out,
-			     p->out.axis[PIXEL], w->program);
+		if (p->out_block)
+			finish_blocks(g, args, &at, count, channel, cols, sums, w);
+		else
+			epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, count, cols, sums,
+				     (ptrdiff_t)g->sums_row, out, p->out.axis[PIXEL], w->program);
 		m += count;
 		at.x += count - 1;
 		pixel_next(&g->p->window, &at);
@@ -239,10 +258,12 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 	for (size_t m = begin; m < end; m++, pixel_next(&g->p->window, &at)) {
 		w->out[m - begin] =
 			g->sums ? w->sums + (m - begin) * g->sums_row
-				: (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) + channel;
+				: (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) +
+					  channel_offset(p->out_block, channel);
 		if (flags & EPILOGUE_RESIDUAL)
 			w->residual[m - begin] = (const float *)args[CONV_RESIDUAL] +
-						 residual_offset(&p->epilogue, &at) + channel;
+						 residual_offset(&p->epilogue, &at) +
+						 channel_offset(residual_block(p), channel);
 	}
 	product prod = {
 		.packed = (const float *)args[CONV_WEIGHTS] + group * packed_floats(g->n, g->k),
@@ -252,13 +273,17 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		.col_end = col_end,
 		.out = w->out,
 		.out_col = g->sums ? col : 0,
+		.out_block = g->sums ? 0 : p->out_block,
+		.residual_block = residual_block(p),
 		.residual = flags & EPILOGUE_RESIDUAL ? w->residual : NULL,
 		.clamp = flags & EPILOGUE_CLAMP,
 		.min = p->epilogue.min,
 		.max = p->epilogue.max,
 	};
-	const float *in =
-		(const float *)args[CONV_IN] + (ptrdiff_t)(group * p->weights.in_channels) * g->in_channel;
+	const size_t in_channel = group * p->weights.in_channels;
+	const float *in = (const float *)args[CONV_IN] +
+			  (p->in_block ? channel_offset(p->in_block, in_channel)
+				       : (ptrdiff_t)in_channel * g->in_channel);
 	multiply(g, in, begin, end, &prod, w);
 	if (g->turn)
 		finish_turned(g, args, begin, end, channel + col, col_end - col, w);
@@ -277,8 +302,10 @@ static void conv_run(const void *params, void *const *args, size_t begin, size_t
 static bool conv_supports(const void *params)
 {
 	const conv_params *p = params;
+	if (!whole_blocks(p) || (p->in_block && (p->in_channel | 1) != 1))
+		return false;
 	return (p->out_channel | 1) == 1 ||
-	       (p->out.axis[PIXEL] == 1 && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
+	       (p->out.axis[PIXEL] == 1 && !p->out_block && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
 }
 
 extern const compute_kernel ISA(conv_f32);

@@ -363,6 +363,49 @@ static size_t depthwise_scratch(const void *params)
 	return work_of(&g, NULL).bytes;
 }
 
+/* The channels of a line, block by block where they lie in blocks: then the tiles find each block where
+ * channels side by side would have it. */
+static void run_blocks(const plan *g, void *const *args, line *l, size_t channel, size_t channel_end,
+		       const work *w, tile_fn *fn)
+{
+	const conv_params *p = g->p;
+	float *out = l->out;
+	void *moved[CONV_RESIDUAL + 1] = { [CONV_WEIGHTS] = args[CONV_WEIGHTS] };
+	if (!p->in_block && !p->out_block) {
+		run_channels(g, args, l, channel, channel_end, fn);
+		return;
+	}
+	for (size_t c = channel; c < channel_end; c += VEC) {
+		const ptrdiff_t at = (ptrdiff_t)c;
+		moved[CONV_IN] = (float *)args[CONV_IN] + channel_offset(p->in_block, c) - at;
+		if (p->epilogue.flags & EPILOGUE_RESIDUAL)
+			moved[CONV_RESIDUAL] =
+				(float *)args[CONV_RESIDUAL] + channel_offset(residual_block(p), c) - at;
+		l->out = w->sums ? out : out + channel_offset(p->out_block, c) - at;
+		run_channels(g, moved, l, c, c + VEC, fn);
+	}
+}
+
+/* The program over a line whose results lie in scratch. */
+static void finish_line(const plan *g, void *const *args, const line *l, float *out, size_t channel,
+			size_t channel_end, const work *w)
+{
+	const conv_params *p = g->p;
+	const size_t width = p->window.out[PIXEL];
+	if (!p->out_block) {
+		const size_t position[5] = { l->at.n, l->at.z, l->at.y, 0, channel };
+		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, width, channel_end - channel,
+			     w->sums, (ptrdiff_t)w->sums_row, out + channel, p->out.axis[PIXEL], w->program);
+		return;
+	}
+	for (size_t c = channel; c < channel_end; c += VEC) {
+		const size_t position[6] = { l->at.n, l->at.z, l->at.y, 0, c / VEC, 0 };
+		epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 6, position, 3, 5, width, VEC,
+				   w->sums + (c - channel), (ptrdiff_t)w->sums_row,
+				   out + channel_offset(p->out_block, c), p->out.axis[PIXEL], w->program);
+	}
+}
+
 static void run_line(const plan *g, void *const *args, size_t index, size_t channel, size_t channel_end,
 		     const work *w, tile_fn *fn)
 {
@@ -372,13 +415,9 @@ static void run_line(const plan *g, void *const *args, size_t index, size_t chan
 	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &l.at);
 	l.out = w->sums ? w->sums - channel : out;
 	l.out_pixel = w->sums ? (ptrdiff_t)w->sums_row : p->out.axis[PIXEL];
-	run_channels(g, args, &l, channel, channel_end, fn);
-	if (w->sums) {
-		const size_t position[5] = { l.at.n, l.at.z, l.at.y, 0, channel };
-		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, p->window.out[PIXEL],
-			     channel_end - channel, w->sums, (ptrdiff_t)w->sums_row, out + channel,
-			     p->out.axis[PIXEL], w->program);
-	}
+	run_blocks(g, args, &l, channel, channel_end, w, fn);
+	if (w->sums)
+		finish_line(g, args, &l, out, channel, channel_end, w);
 }
 
 static void depthwise_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
@@ -399,7 +438,7 @@ static bool depthwise_supports(const void *params)
 {
 	const conv_params *p = params;
 	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && (p->in_channel | 1) == 1 &&
-	       (p->out_channel | 1) == 1;
+	       (p->out_channel | 1) == 1 && whole_blocks(p);
 }
 
 extern const compute_kernel ISA(depthwise_f32);

@@ -61,6 +61,27 @@ static inline ptrdiff_t residual_offset(const epilogue *e, const pixel *at)
 	       (ptrdiff_t)at->y * e->residual[2] + (ptrdiff_t)at->x * e->residual[3];
 }
 
+/* Where a channel lies that begins a vector; block: of conv_params. */
+static inline ptrdiff_t channel_offset(ptrdiff_t block, size_t channel)
+{
+	return block ? (ptrdiff_t)(channel / VEC) * block : (ptrdiff_t)channel;
+}
+
+/* The same in the residual. */
+static inline ptrdiff_t residual_block(const conv_params *p)
+{
+	return p->out_block ? p->epilogue.residual[4] : 0;
+}
+
+/* Whether blocks of channels are whole, in each group. */
+static inline bool whole_blocks(const conv_params *p)
+{
+	const weights_shape *s = &p->weights;
+	const bool depthwise = s->in_channels == 1 && s->out_channels == 1;
+	return (!p->in_block || (depthwise ? s->groups : s->in_channels) % VEC == 0) &&
+	       (!p->out_block || (depthwise ? s->groups : s->out_channels) % VEC == 0);
+}
+
 /* Where tap 0 of output position `at` reads along axis a. */
 static inline ptrdiff_t first_tap(const conv_window *w, int a, size_t at)
 {

@@ -271,6 +271,7 @@ ALWAYS_INLINE void transform_out(const int m, const vec *d, vec *y, const int st
 /* Where the input pixels of a tile lie, row by row; those outside are a pixel of zeros. */
 typedef struct patch {
 	const float *pixel[MAX_SIDE][MAX_SIDE];
+	ptrdiff_t step[MAX_SIDE][MAX_SIDE]; /* to the next vector of channels, where they lie in blocks */
 } patch;
 
 static patch patch_of(const plan *g, const float *in, const float *zeros, const pixel *at)
@@ -292,6 +293,7 @@ static patch patch_of(const plan *g, const float *in, const float *zeros, const 
 			const ptrdiff_t x = x0 + (ptrdiff_t)j;
 			const bool inside = row_inside && x >= 0 && x < (ptrdiff_t)w->in[PIXEL];
 			from.pixel[i][j] = inside ? row + x * p->in.axis[PIXEL] : zeros;
+			from.step[i][j] = inside ? p->in_block : 0;
 		}
 	}
 	return from;
@@ -320,6 +322,13 @@ ALWAYS_INLINE void patch_vector(const patch *image, size_t channel, float *v, si
 	}
 }
 
+static void next_block(const plan *g, patch *image)
+{
+	for (size_t i = 0; i < g->m + 2; i++)
+		for (size_t j = 0; j < g->m + 2; j++)
+			image->pixel[i][j] += image->step[i][j];
+}
+
 /* Lanes beyond the last channel become 0 in v; its rows have room for them. */
 ALWAYS_INLINE void transform_image(const plan *g, const float *in, size_t first, size_t last, const work *w,
 				   const int m)
@@ -327,9 +336,11 @@ ALWAYS_INLINE void transform_image(const plan *g, const float *in, size_t first,
 	const size_t step = g->tile_step * g->v_row;
 	for (size_t t = first; t < last; t++) {
 		const pixel at = tile_at(g, t);
-		const patch image = patch_of(g, in, w->zeros, &at);
+		patch image = patch_of(g, in, w->zeros, &at);
 		float *v = w->v + (t - first) * g->v_row;
 		size_t c = 0;
+		for (; g->p->in_block && c < g->k; c += VEC, next_block(g, &image))
+			patch_vector(&image, 0, v + c, step, m, false, tail_of(0));
 		for (; c + VEC <= g->k; c += VEC)
 			patch_vector(&image, c, v + c, step, m, false, tail_of(0));
 		if (c < g->k)
@@ -375,14 +386,15 @@ static void multiply(const plan *g, const float *matrices, size_t tiles, size_t 
 typedef struct target {
 	float *out;
 	ptrdiff_t out_row[4], out_pixel; /* rows may be slots of a ring */
+	ptrdiff_t out_step, residual_step; /* from one vector of channels to the next */
 	const float *residual;           /* or NULL */
 	ptrdiff_t residual_row, residual_pixel;
 	size_t rows, columns;
 } target;
 
-/* One vector of channels of one tile. s: of this tile and vector, products `step` floats apart. */
-ALWAYS_INLINE void target_vector(const target *to, const epilogue *e, size_t channel, const float *s,
-				 size_t step, vec bias, const int m, const bool partial, vec_tail tail)
+/* Vector `at` of the channels of one tile. s: of this tile and vector, products `step` floats apart. */
+ALWAYS_INLINE void target_vector(const target *to, const epilogue *e, size_t at, const float *s, size_t step,
+				 vec bias, const int m, const bool partial, vec_tail tail)
 {
 	vec half[MAX_SIDE * MAX_SIDE], y[4 * 4];
 	UNROLL for (int j = 0; j < m + 2; j++)
@@ -398,7 +410,7 @@ ALWAYS_INLINE void target_vector(const target *to, const epilogue *e, size_t cha
 	{
 		if ((size_t)i >= to->rows)
 			continue;
-		float *row = to->out + to->out_row[i] + channel;
+		float *row = to->out + to->out_row[i] + (ptrdiff_t)at * to->out_step;
 		UNROLL for (int j = 0; j < m; j++)
 		{
 			if ((size_t)j >= to->columns)
@@ -406,7 +418,8 @@ ALWAYS_INLINE void target_vector(const target *to, const epilogue *e, size_t cha
 			vec v = y[i * m + j] + bias;
 			if (to->residual) {
 				const float *from = to->residual + i * to->residual_row +
-						    j * to->residual_pixel + channel;
+						    j * to->residual_pixel +
+						    (ptrdiff_t)at * to->residual_step;
 				v += partial ? load_tail(from, tail) : load(from);
 			}
 			if (clamp)
@@ -429,11 +442,13 @@ static target target_of(const plan *g, void *const *args, const pixel *at, size_
 	if (w->results) {
 		to.out = w->results;
 		to.out_pixel = (ptrdiff_t)g->s_row;
+		to.out_step = VEC;
 		for (size_t i = 0; i < g->m; i++)
 			to.out_row[i] = (ptrdiff_t)(i * g->m * g->s_row);
 	} else {
-		to.out = (float *)args[CONV_OUT] + channel;
+		to.out = (float *)args[CONV_OUT] + channel_offset(p->out_block, channel);
 		to.out_pixel = p->out.axis[PIXEL];
+		to.out_step = p->out_block ? p->out_block : VEC;
 		for (size_t i = 0; i < to.rows; i++) {
 			pixel row = *at;
 			row.y += i;
@@ -441,7 +456,9 @@ static target target_of(const plan *g, void *const *args, const pixel *at, size_
 		}
 	}
 	if (e->flags & EPILOGUE_RESIDUAL) {
-		to.residual = (const float *)args[CONV_RESIDUAL] + residual_offset(e, at) + channel;
+		to.residual = (const float *)args[CONV_RESIDUAL] + residual_offset(e, at) +
+			      channel_offset(residual_block(p), channel);
+		to.residual_step = p->out_block ? residual_block(p) : VEC;
 		to.residual_row = e->residual[2];
 		to.residual_pixel = e->residual[3];
 	}
@@ -457,9 +474,18 @@ static void finish_tile(const plan *g, void *const *args, const target *to, cons
 		pixel row = *at;
 		row.y += i;
 		const size_t position[5] = { row.n, row.z, row.y, row.x, channel };
-		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &row) + channel;
-		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, to->columns, cols,
-			     to->out + to->out_row[i], to->out_pixel, out, p->out.axis[PIXEL], w->program);
+		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &row);
+		const float *from = to->out + to->out_row[i];
+		if (!p->out_block)
+			epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, to->columns, cols, from,
+				     to->out_pixel, out + channel, p->out.axis[PIXEL], w->program);
+		for (size_t c = 0; p->out_block && c < cols; c += VEC) {
+			const size_t place[6] = { row.n, row.z, row.y, row.x, (channel + c) / VEC, 0 };
+			epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 6, place, 3, 5, to->columns,
+					   VEC, from + c, to->out_pixel,
+					   out + channel_offset(p->out_block, channel + c),
+					   p->out.axis[PIXEL], w->program);
+		}
 	}
 }
 
@@ -476,9 +502,9 @@ ALWAYS_INLINE void transform_back(const plan *g, void *const *args, const float 
 		const float *s = w->s + (t - first) * g->s_row, *bias = biases + col;
 		size_t c = 0;
 		for (; c + VEC <= cols; c += VEC)
-			target_vector(&to, e, c, s + c, step, load(bias + c), m, false, tail_of(0));
+			target_vector(&to, e, c / VEC, s + c, step, load(bias + c), m, false, tail_of(0));
 		if (c < cols)
-			target_vector(&to, e, c, s + c, step, load(bias + c), m, true, tail_of(cols - c));
+			target_vector(&to, e, c / VEC, s + c, step, load(bias + c), m, true, tail_of(cols - c));
 		if (w->results)
 			finish_tile(g, args, &to, &at, channel, cols, w);
 	}
@@ -495,7 +521,8 @@ ALWAYS_INLINE void run_task(const plan *g, void *const *args, size_t task, const
 	const size_t products = (g->m + 2) * (g->m + 2);
 	const float *biases = (const float *)args[CONV_WEIGHTS] +
 			      group * (bias_floats(shape) + products * matrix_floats(shape));
-	transform_image(g, (const float *)args[CONV_IN] + group * g->k, first, last, w, m);
+	transform_image(g, (const float *)args[CONV_IN] + channel_offset(g->p->in_block, group * g->k), first, last,
+			w, m);
 	multiply(g, biases + bias_floats(shape), last - first, col, col_end, w);
 	transform_back(g, args, biases, first, last, col, col_end - col, group * g->n + col, w, m);
 }
@@ -505,7 +532,7 @@ static bool supports(const void *params)
 	const conv_params *p = params;
 	const conv_window *w = &p->window;
 	bool ok = w->kernel[DEPTH] == 1 && w->kernel[ROW] == 3 && w->kernel[PIXEL] == 3 &&
-		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1;
+		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1 && whole_blocks(p);
 	for (int a = ROW; a <= PIXEL; a++)
 		ok = ok && w->stride[a] == 1 && w->dilation[a] == 1;
 	return ok && p->weights.in_channels > 0;

@@ -16,18 +16,27 @@ static void run_rows(const product *p, tile *t, size_t row, size_t rows, size_t 
 	}
 }
 
+/* Where a column lies that begins a vector. */
+static ptrdiff_t column_offset(size_t col, ptrdiff_t block)
+{
+	return block ? (ptrdiff_t)(col / VEC) * block : (ptrdiff_t)col;
+}
+
 static void run_panel(const product *p, size_t col, size_t row, size_t rows)
 {
 	const size_t vectors = panel_vectors(p->n, col), width = vectors * VEC;
 	const float *panel = p->packed + (col - p->packed_col) * (p->packed_k + 1);
 	tile t = {
 		.a_row = p->a_row,
+		.a_block = p->a_block,
 		.b = panel + (1 + p->k_begin) * width,
 		.k = p->k_count,
-		.chain = chain_length(p->k_count),
+		.chain = p->a_block ? div_up(chain_length(p->k_count), VEC) * VEC : chain_length(p->k_count),
 		.bias = p->first ? panel : NULL,
-		.column = col - p->out_col,
-		.residual_column = col,
+		.column = column_offset(col - p->out_col, p->out_block),
+		.out_step = p->out_block ? p->out_block : VEC,
+		.residual_column = column_offset(col, p->residual_block),
+		.residual_step = p->residual_block ? p->residual_block : VEC,
 		.clamp = p->clamp && p->last,
 		.min = p->min,
 		.max = p->max,

@@ -7,6 +7,9 @@
 typedef struct product {
 	const float *a; /* element (row 0, first k) */
 	ptrdiff_t a_row;
+	/* With channels in blocks of VEC: from block to block of k, and of columns in `out` and `residual`. 0:
+	 * side by side. */
+	ptrdiff_t a_block, out_block, residual_block;
 	size_t rows;
 	bool prefetch;       /* a comes from far away, and what follows its rows is read next */
 	const float *packed; /* panels of packed_k rows; the first begins at column packed_col */

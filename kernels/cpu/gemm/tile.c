@@ -66,6 +66,14 @@ ALWAYS_INLINE void multiply(sums sum, const float *a, ptrdiff_t row, const float
 	}
 }
 
+/* The same where a lies in blocks of VEC steps. count: a multiple of VEC. */
+ALWAYS_INLINE void multiply_blocks(sums sum, const float *a, ptrdiff_t row, ptrdiff_t block, const float *b,
+				   size_t count, const int rows, const int vectors)
+{
+	for (; count > 0; count -= VEC, a += block, b += VEC * vectors * VEC)
+		multiply(sum, a, row, b, VEC, rows, vectors);
+}
+
 /* sum += what lies at `from`, as put_sums left it. */
 ALWAYS_INLINE void add_sums(sums sum, const float *from, const int rows, const int vectors)
 {
@@ -92,7 +100,10 @@ ALWAYS_INLINE void multiply_chains(const tile *t, sums sum, const int rows, cons
 	const float *a = t->a, *b = t->b;
 	for (size_t left = t->k;;) {
 		const size_t count = size_min(t->chain, left);
-		multiply(sum, a, t->a_row, b, count, rows, vectors);
+		if (t->a_block)
+			multiply_blocks(sum, a, t->a_row, t->a_block, b, count, rows, vectors);
+		else
+			multiply(sum, a, t->a_row, b, count, rows, vectors);
 		if (left < t->k)
 			add_sums(sum, before, rows, vectors);
 		left -= count;
@@ -103,37 +114,38 @@ ALWAYS_INLINE void multiply_chains(const tile *t, sums sum, const int rows, cons
 		{
 			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = splat(0);
 		}
-		a += count;
+		a += t->a_block ? (ptrdiff_t)(count / VEC) * t->a_block : (ptrdiff_t)count;
 		b += count * (size_t)(vectors * VEC);
 	}
 }
 
-/* sum += what lies at from[i][column], of which `tail` is the last vector. */
-ALWAYS_INLINE void add_rows(sums sum, const float *const *from, size_t column, vec_tail tail, const int rows,
-			    const int vectors)
+/* sum += what lies at from[i][column], vectors `step` apart, of which `tail` is the last. */
+ALWAYS_INLINE void add_rows(sums sum, const float *const *from, ptrdiff_t column, ptrdiff_t step,
+			    vec_tail tail, const int rows, const int vectors)
 {
 	UNROLL for (int i = 0; i < rows; i++)
 	{
 		const float *p = from[i] + column;
-		UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] += load(p + j * VEC);
-		sum[i][vectors - 1] += load_tail(p + (vectors - 1) * VEC, tail);
+		UNROLL for (int j = 0; j < vectors - 1; j++) sum[i][j] += load(p + j * step);
+		sum[i][vectors - 1] += load_tail(p + (vectors - 1) * step, tail);
 	}
 }
 
 ALWAYS_INLINE void store_rows(const tile *t, sums sum, vec_tail tail, const int rows, const int vectors)
 {
+	const ptrdiff_t step = t->out_step;
 	if (tail.n == VEC) {
 		UNROLL for (int i = 0; i < rows; i++)
 		{
 			float *to = t->out[i] + t->column;
-			UNROLL for (int j = 0; j < vectors; j++) store(to + j * VEC, sum[i][j]);
+			UNROLL for (int j = 0; j < vectors; j++) store(to + j * step, sum[i][j]);
 		}
 	} else {
 		UNROLL for (int i = 0; i < rows; i++)
 		{
 			float *to = t->out[i] + t->column;
-			UNROLL for (int j = 0; j < vectors - 1; j++) store(to + j * VEC, sum[i][j]);
-			store_tail(to + (vectors - 1) * VEC, sum[i][vectors - 1], tail);
+			UNROLL for (int j = 0; j < vectors - 1; j++) store(to + j * step, sum[i][j]);
+			store_tail(to + (vectors - 1) * step, sum[i][vectors - 1], tail);
 		}
 	}
 }
@@ -155,9 +167,9 @@ ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 	}
 	const vec_tail tail = tail_of(t->cols - (size_t)(vectors - 1) * VEC);
 	if (!t->bias)
-		add_rows(sum, (const float *const *)t->out, t->column, tail, rows, vectors);
+		add_rows(sum, (const float *const *)t->out, t->column, t->out_step, tail, rows, vectors);
 	if (t->residual)
-		add_rows(sum, t->residual, t->residual_column, tail, rows, vectors);
+		add_rows(sum, t->residual, t->residual_column, t->residual_step, tail, rows, vectors);
 	if (t->clamp) {
 		const vec min = splat(t->min), max = splat(t->max);
 		UNROLL for (int i = 0; i < rows; i++)

@@ -35,14 +35,15 @@
 typedef struct tile {
 	const float *a; /* row i lies at a + i * a_row */
 	ptrdiff_t a_row;
+	ptrdiff_t a_block; /* every VEC steps of k, a goes on this far from where they began; 0: side by side */
 	const float *b; /* k rows of the panel's width */
 	size_t k;
 	size_t chain;      /* steps of k in a chain, at least 1 */
 	const float *bias; /* of the panel; NULL: the sums are added to what is in out */
 	float *const *out; /* for each row, its first element of this panel is out[i][column] */
-	size_t column;
-	const float *const *residual; /* NULL, or like out with a column of its own */
-	size_t residual_column;
+	ptrdiff_t column, out_step; /* vectors of columns are out_step apart, VEC where they are dense */
+	const float *const *residual; /* NULL, or like out with columns of its own */
+	ptrdiff_t residual_column, residual_step;
 	bool clamp;
 	float min, max;
 	size_t cols; /* of this panel: what is stored */
