@@ -29,6 +29,23 @@ static bool accepts_weights(const lower_node *x, port *ports)
 	return true;
 }
 
+/* What weights [first, second, ...] of `groups` groups can absorb; outputs of a group lie along axis `out` of the weights' shape. */
+static void permit_channels(const lower_node *x, int64_t groups, int out, port *ports)
+{
+	const tensor_view *w = x->in[1].data;
+	port *from = &ports[0], *to = &ports[x->n->n_in];
+	if (groups < 1 || w->dims[0] % groups)
+		return;
+	const int64_t first = w->dims[0] / groups, second = w->dims[1];
+	if (groups > 1 && first == 1 && second == 1) {
+		from->channels = to->channels = CHANNELS_TIED;
+		return;
+	}
+	from->channels = to->channels = CHANNELS_FREE;
+	from->block = groups > 1 ? (uint32_t)(out ? first : second) : 0;
+	to->block = groups > 1 ? (uint32_t)(out ? second : first) : 0;
+}
+
 /* Spatial axis i of n goes to kernel axis i + 3 - n; those before it have extent 1. */
 static void set_window(const conv_geometry *g, conv_params *p)
 {
@@ -65,7 +82,7 @@ static void set_strides(const tensor_view *v, int spatial, image_strides *s, ptr
 		s->axis[a] = axes[1 + a] < 0 ? 0 : v->strides[axes[1 + a]];
 	if (v->dims[v->rank - 1] == 1)
 		s->axis[PIXEL] = 1;
-	*channel = v->dims[1] == 1 ? 1 : v->strides[1];
+	*channel = v->dims[1] == 1 ? 1 : lower_run_stride(v, 1);
 }
 
 /* w is [first, second, kernel...] row-major; source.out or .in follows from which of the two axes is which. */
@@ -86,16 +103,44 @@ static void set_weights(const infer_value *w, const infer_value *bias, int spati
 typedef struct weight_key {
 	value_id weights, bias;
 	uint32_t kind;
+	axis_run in, out; /* the keys alone */
 } weight_key;
+
+/* Whether channels stay in their groups, permuted in each alike. */
+static bool keeps_groups(const axis_run *r, size_t groups, size_t each)
+{
+	for (size_t g = 0; r->index && g < groups; g++)
+		for (size_t i = 0; i < each; i++)
+			if (r->index[g * each + i] != g * each + r->index[i])
+				return false;
+	return true;
+}
+
+/* Permuted channels of input and output become permuted weights. */
+static bool absorb_channels(lowering *l, const weights_shape *form, weights_source *source, weight_key *key)
+{
+	axis_run in, out;
+	if (!lower_run(l, &l->in_view[0], 1, &in) || !lower_run(l, &l->out_view[0], 1, &out))
+		return false;
+	const bool depthwise = form->groups > 1 && form->in_channels == 1 && form->out_channels == 1;
+	if (depthwise ? !lower_runs_agree(&in, &out) : !keeps_groups(&in, form->groups, form->in_channels) || !keeps_groups(&out, form->groups, form->out_channels))
+		return false;
+	source->in_index = depthwise ? NULL : in.index;
+	source->out_index = out.index;
+	key->in.key = in.key;
+	key->out.key = out.key;
+	return true;
+}
 
 static bool kernel_is_first(kernel_id k)
 {
 	return k == KERNEL_conv_first_f32 || k == KERNEL_depthwise_first_f32;
 }
 
-static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id how, const weights_source *source, uint32_t kind,
+static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id how, const weights_source *from, uint32_t kind,
                               conv_params *p)
 {
+	weights_source source = *from;
 	const int spatial = l->in_view[0].rank - 2;
 	int axes[5];
 	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[CONV_OPERANDS + EPILOGUE_MAX_OPERANDS];
@@ -103,7 +148,11 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	uint32_t weight;
 	weight_key key;
 	memset(&key, 0, sizeof key);
-	key = (weight_key){ l->n->in[1], l->n_in > 2 ? l->n->in[2] : NO_ID, kind };
+	key.weights = l->n->in[1];
+	key.bias = l->n_in > 2 ? l->n->in[2] : NO_ID;
+	key.kind = kind;
+	if (!absorb_channels(l, &p->weights, &source, &key))
+		return CLAST_ERROR_UNSUPPORTED;
 	kernel_axes(spatial, axes);
 	set_strides(&l->in_view[0], spatial, &p->in, &p->in_channel);
 	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
@@ -111,7 +160,7 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	const size_t unit = kernel_is_first(kernel_number) ? 3 : p->out_channel == 1 ? 4 : 5;
 	if (!fuse_epilogue_along(l, 5, axes, unit, &p->epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
-	const clast_status s = lower_weight(l, how, &p->weights, source, &key, sizeof key, &weight);
+	const clast_status s = lower_weight(l, how, &p->weights, &source, &key, sizeof key, &weight);
 	if (s)
 		return s;
 	args[CONV_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
@@ -136,7 +185,10 @@ static void set_shape(const conv_geometry *g, size_t out, size_t in, conv_params
 
 static bool accepts_conv(const lower_node *x, port *ports)
 {
-	return is_onnx(x, "Conv") && accepts_weights(x, ports);
+	if (!is_onnx(x, "Conv") || !accepts_weights(x, ports))
+		return false;
+	permit_channels(x, ((const conv_attrs *)x->n->attrs)->group, 0, ports);
+	return true;
 }
 
 /* Winograd tiles save multiplications where there is enough to multiply: their transforms cost a pass over input and output, and their
@@ -222,7 +274,10 @@ const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .ep
 
 static bool accepts_transpose(const lower_node *x, port *ports)
 {
-	return is_onnx(x, "ConvTranspose") && accepts_weights(x, ports);
+	if (!is_onnx(x, "ConvTranspose") || !accepts_weights(x, ports))
+		return false;
+	permit_channels(x, ((const conv_transpose_attrs *)x->n->attrs)->group, 1, ports);
+	return true;
 }
 
 static clast_status lower_transpose(lowering *l)

@@ -587,8 +587,7 @@ bool fuse_columns(lowering *l, uint32_t i, int axis, const axis_run *out, tensor
 	}
 	/* The same factors: the same order of elements. */
 	axis_run own;
-	if (!lower_run(l, v, axis, &own) || own.key.n != out->key.n ||
-	    memcmp(own.key.factor, out->key.factor, own.key.n * sizeof *own.key.factor))
+	if (!lower_run(l, v, axis, &own) || !lower_runs_agree(&own, out))
 		return false;
 	*stride = own.stride;
 	view->split[axis] = 0;

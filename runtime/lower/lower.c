@@ -81,10 +81,12 @@ bool lower_lies(const tensor_view *v, port_need how)
 	const int64_t block = (int64_t)cpu_kernels_get()->vector;
 	const int inner = v->rank - 1;
 	for (int a = 0; a < v->rank; a++)
-		if (v->split[a] && (a != 1 || how != PORT_BLOCKED))
+		if (v->split[a] && (a != 1 || how == PORT_FIRST))
 			return false;
 	if (v->rank < 3)
 		return false;
+	if (v->split[1] && how == PORT_LAST)
+		return lower_run_stride(v, 1) == 1;
 	if (v->split[1]) {
 		const axis_factor *f = v->factors + v->first_factor[1];
 		return v->split[1] == 2 && f[1].extent == block && f[1].stride == 1;
@@ -156,4 +158,16 @@ bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out)
 	for (uint32_t i = 0; i < n; i++)
 		out->key.factor[i].stride /= out->stride;
 	return index != NULL;
+}
+
+bool lower_runs_agree(const axis_run *a, const axis_run *b)
+{
+	return a->key.n == b->key.n && !memcmp(a->key.factor, b->key.factor, a->key.n * sizeof *a->key.factor);
+}
+
+bool lower_channels_agree(const lowering *l)
+{
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	axis_run in, out;
+	return (!x->split[1] && !y->split[1]) || (lower_run(l, x, 1, &in) && lower_run(l, y, 1, &out) && lower_runs_agree(&in, &out));
 }

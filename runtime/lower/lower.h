@@ -16,16 +16,25 @@ typedef enum port_need {
 	PORT_WHOLE,   /* any order that keeps axes whole: one stride an axis */
 	PORT_SAME,    /* the same order as the other PORT_SAME operands; axes may be split. Broadcast operands need not be PORT_SAME */
 	PORT_FIRST,   /* row-major */
-	PORT_LAST,    /* axis 1 innermost, the others in their order */
+	PORT_LAST,    /* axis 1 innermost, the others in their order; see port_channels */
 	PORT_ROWS,    /* axes whole, the last logical axis innermost in memory */
 	PORT_COLUMNS, /* the factors of the last axis side by side, in any order (the kernel permutes weights); of an output innermost too. Other
 	                 axes may lie anywhere and be split */
 	PORT_BLOCKED  /* axis 1 in blocks of as many channels as a vector holds, the block innermost, the others in their order */
 } port_need;
 
+/* Whether the channels of a PORT_LAST operand may lie permuted. */
+typedef enum port_channels {
+	CHANNELS_FIXED, /* no */
+	CHANNELS_FREE,  /* in any order of factors: weights are permuted when they are packed */
+	CHANNELS_TIED   /* in any order of factors, the same for input 0 and output 0 */
+} port_channels;
+
 typedef struct port {
 	port_need need;
 	bool unit; /* the innermost axis in memory must have stride 1 */
+	port_channels channels;
+	uint32_t block; /* of CHANNELS_FREE: not 0: channels of a group, which stay together, permuted in each group alike */
 } port;
 
 /* A node as a family sees it while planning: shapes may be symbolic. */
@@ -149,6 +158,10 @@ typedef struct axis_run {
 bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out);
 /* The distance alone; 0: there is none. */
 int64_t lower_run_stride(const tensor_view *v, int axis);
+/* Whether two axes are permuted alike. */
+bool lower_runs_agree(const axis_run *a, const axis_run *b);
+/* For CHANNELS_TIED: whether the channels of input 0 and output 0 follow one another alike. */
+bool lower_channels_agree(const lowering *l);
 
 /* The elementwise families: whether the node is a function of its inputs element by element that float32 registers compute, so that it
  * can be part of a program: of float32, float16 and bfloat16, comparisons, logic, and conversions that lose nothing on the way. */

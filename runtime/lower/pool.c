@@ -17,7 +17,7 @@ static bool images(const lower_node *x, port *ports)
 	const int rank = x->in[0].shape.rank;
 	if (x->in[0].dtype != CLAST_FLOAT32 || rank < 3 || rank > 5)
 		return false;
-	ports[0] = ports[x->n->n_in] = (port){ PORT_LAST, true };
+	ports[0] = ports[x->n->n_in] = (port){ PORT_LAST, true, CHANNELS_TIED, 0 };
 	for (uint32_t j = 1; j < x->n->n_out; j++)
 		if (x->out[j].present)
 			return false;
@@ -44,7 +44,7 @@ static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel
 	}
 	if (v->dims[v->rank - 1] == 1)
 		s->axis[PIXEL] = 1;
-	*channel = v->dims[1] == 1 ? 1 : v->strides[1];
+	*channel = v->dims[1] == 1 ? 1 : lower_run_stride(v, 1);
 }
 
 static clast_status emit_pool(lowering *l, pool_params *p)
@@ -57,7 +57,7 @@ static clast_status emit_pool(lowering *l, pool_params *p)
 		axes[4 - spatial + i] = 2 + i;
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
 	const bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST);
-	if (!last && !(lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST)))
+	if (!lower_channels_agree(l) || (!last && !(lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))))
 		return CLAST_ERROR_UNSUPPORTED;
 	set_image(x, &p->in, &p->in_channel);
 	set_image(y, &p->out, &p->out_channel);

@@ -19,7 +19,7 @@ static bool accepts(const lower_node *x, port *ports)
 			return false;
 		ports[i] = (port){ PORT_ABSENT, false };
 	}
-	ports[0] = ports[n->n_in] = (port){ PORT_LAST, true };
+	ports[0] = ports[n->n_in] = (port){ PORT_LAST, true, CHANNELS_TIED, 0 };
 	return true;
 }
 
@@ -89,7 +89,7 @@ static clast_status make_tables(lowering *l, const resize_attrs *at, const resiz
 static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel, size_t *extent)
 {
 	s->batch = v->strides[0];
-	*channel = v->dims[1] == 1 ? 1 : v->strides[1];
+	*channel = v->dims[1] == 1 ? 1 : lower_run_stride(v, 1);
 	for (int k = 0; k < 3; k++) {
 		const int a = k + v->rank - 3;
 		extent[k] = a >= 2 ? (size_t)v->dims[a] : 1;
@@ -112,7 +112,7 @@ static clast_status lower(lowering *l)
 		return CLAST_OK;
 	const bool in_last = lower_lies(x, PORT_LAST), out_last = lower_lies(y, PORT_LAST);
 	const bool first = !(in_last && out_last) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST);
-	if (!(in_last || lower_lies(x, PORT_FIRST)) || !(out_last || lower_lies(y, PORT_FIRST)))
+	if (!lower_channels_agree(l) || !(in_last || lower_lies(x, PORT_FIRST)) || !(out_last || lower_lies(y, PORT_FIRST)))
 		return CLAST_ERROR_UNSUPPORTED;
 	clast_status s = read_axes(l, axes);
 	if (s || !resize_is_identity(&axes[0]) || !resize_is_identity(&axes[1]))

@@ -10,6 +10,18 @@ static bool columns_serve(dim_table *t, const order *o, const shape *s, bool inn
 	return s->rank >= 1 && order_digits(t, o, s, s->rank - 1, &d) && d.together && d.n <= RUN_MAX_FACTORS && (d.innermost || !inner);
 }
 
+/* Whether only the channels differ from channels-last, in a way that the kernel allows. */
+static bool channels_serve(dim_table *t, const order *o, const shape *s, const port *need)
+{
+	axis_digits d;
+	dim rest;
+	if (need->channels == CHANNELS_FIXED || s->rank < 3 || !order_digits(t, o, s, 1, &d) || !d.innermost || !d.whole || d.n > RUN_MAX_FACTORS)
+		return false;
+	/* Groups lie one after the other if the outermost digit is the highest and its steps cut no group. */
+	return !need->block || d.n < 2 || (dim_mul(t, d.digit[0].stride, d.digit[0].extent) == s->dims[1] &&
+	                                   dim_divide(t, need->block, d.digit[0].stride, &rest));
+}
+
 uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now, uint32_t same)
 {
 	dim_table *t = p->model->dims;
@@ -27,6 +39,8 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 	case PORT_FIRST:
 		return 0;
 	case PORT_LAST:
+		if (channels_serve(t, o, s, &need))
+			return now;
 		return order_last(t, s, &last) ? plan_order(p, &last) : 0;
 	case PORT_BLOCKED:
 		return order_blocked(t, s, 1, (int64_t)cpu_kernels_get()->vector, &blocked) ? plan_order(p, &blocked) : 0;
@@ -92,6 +106,12 @@ static uint32_t choose_output(clast_plan *p, const node *n, const node_view *vie
 		return leading_order(p, n, view, c, true);
 	if (need.need == PORT_WHOLE || need.need == PORT_VIEW || need.need == PORT_ROWS || need.need == PORT_COLUMNS) {
 		const uint32_t kept = keep_axes(p, n, v, leading_order(p, n, view, c, false));
+		return plan_port_order(p, &s, need, kept, kept);
+	}
+	if (need.need == PORT_LAST && need.channels == CHANNELS_TIED && view->ports[0].need == PORT_LAST) {
+		shape x;
+		value_shape(p->model, n->in[0], &x);
+		const uint32_t read = plan_port_order(p, &x, view->ports[0], c->produced[n->in[0]], 0), kept = keep_axes(p, n, v, read);
 		return plan_port_order(p, &s, need, kept, kept);
 	}
 	return plan_port_order(p, &s, need, 0, 0);

@@ -194,6 +194,74 @@ static void propagate_join(layout *l, const node *n)
 			spread(l, n->in[k], n->out[0], false);
 }
 
+/* Whether operand k of a node may be in an order if its port needs `need`. */
+static bool serves_way(layout *l, node_id id, uint32_t k, port_need need, uint32_t o)
+{
+	shape s;
+	port p = *port_of(l, id, k);
+	p.need = need;
+	value_shape(l->m, operand_of(&l->m->nodes[id], k), &s);
+	return plan_port_order(l->p, &s, p, o, o) == o;
+}
+
+/* Orders of operand a that differ from channels-last in the channels alone. */
+static void spread_channels(layout *l, node_id id, uint32_t a, uint32_t b)
+{
+	const node *n = &l->m->nodes[id];
+	const value_id from = operand_of(n, a), to = operand_of(n, b);
+	for (uint32_t i = 0; i < l->values[from].n; i++) {
+		const uint32_t o = l->values[from].order[i], kept = serves_way(l, id, a, PORT_LAST, o) ? carry(l, from, o, to) : NO_ID;
+		if (kept != NO_ID && serves_way(l, id, b, PORT_LAST, kept))
+			add(l, to, kept);
+	}
+}
+
+static bool keeps_axes_whole(const layout *l, value_id v, uint32_t o)
+{
+	shape s;
+	int perm[CLAST_MAX_RANK];
+	value_shape(l->m, v, &s);
+	return !o || order_axes(l->m->dims, &l->p->orders[o], &s, perm);
+}
+
+static bool has_split(const layout *l, value_id v)
+{
+	for (uint32_t i = 0; i < l->values[v].n; i++)
+		if (!keeps_axes_whole(l, v, l->values[v].order[i]))
+			return true;
+	return false;
+}
+
+/* The order of an operand that is broadcast to value v in order o. */
+static uint32_t restricted(layout *l, value_id v, uint32_t o, value_id operand)
+{
+	shape s, x;
+	order part;
+	value_shape(l->m, v, &s);
+	value_shape(l->m, operand, &x);
+	return order_restricted(l->m->dims, &l->p->orders[o], &s, &x, &part) ? plan_order(l->p, &part) : NO_ID;
+}
+
+static bool is_broadcast(const layout *l, node_id id, uint32_t k)
+{
+	const node *n = &l->m->nodes[id];
+	return k < n->n_in && port_of(l, id, k)->need == PORT_WHOLE && port_of(l, id, n->n_in)->need == PORT_SAME &&
+	       has_class(l, n->in[k]) && has_class(l, n->out[0]) && n->in[k] != n->out[0];
+}
+
+/* Kernels walk a split axis of all operands alike. */
+static void propagate_broadcast(layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	for (uint32_t k = 0; k < n->n_in; k++)
+		for (uint32_t i = 0; is_broadcast(l, id, k) && i < l->values[n->out[0]].n; i++) {
+			const uint32_t o = l->values[n->out[0]].order[i];
+			const uint32_t part = keeps_axes_whole(l, n->out[0], o) ? NO_ID : restricted(l, n->out[0], o, n->in[k]);
+			if (part != NO_ID)
+				add(l, n->in[k], part);
+		}
+}
+
 static void propagate(layout *l, node_id id)
 {
 	const node *n = &l->m->nodes[id];
@@ -221,6 +289,10 @@ static void propagate(layout *l, node_id id)
 	const value_id out = n->n_out ? n->out[0] : NO_ID;
 	if (out == NO_ID || !has_class(l, out))
 		return;
+	if (n->n_in && port_of(l, id, 0)->channels == CHANNELS_TIED && has_class(l, n->in[0])) {
+		spread_channels(l, id, 0, n->n_in);
+		spread_channels(l, id, n->n_in, 0);
+	}
 	const bool tied = ties_axes(l, id, n);
 	for (uint32_t k = 0; k < count; k++) {
 		const value_id v = operand_of(n, k);
@@ -232,6 +304,7 @@ static void propagate(layout *l, node_id id)
 		spread(l, v, out, same);
 		spread(l, out, v, same);
 	}
+	propagate_broadcast(l, id);
 }
 
 static bool offers_ways(const layout *l, const node *n, node_id id, lower_way *ways, size_t *count)
@@ -240,7 +313,7 @@ static bool offers_ways(const layout *l, const node *n, node_id id, lower_way *w
 	return *count > 0 && has_class(l, n->in[0]) && has_class(l, n->out[0]);
 }
 
-/* The order of a value that a way needs. */
+/* The order of a value that a way is made for. */
 static uint32_t way_order(layout *l, value_id v, port_need need)
 {
 	shape s;
@@ -332,14 +405,16 @@ static clast_status add_class(layout *l, value_id v)
 }
 
 #define MAX_PORTS 256
+#define MAX_CONFIGS 4096
+#define MAX_ENTRIES (MAX_CANDIDATES * MAX_PORTS) /* configurations times ports */
 
 /* A group being put together: rows of candidate indices. */
 typedef struct group_builder {
 	problem_port port[MAX_PORTS];
 	port_owner owner[MAX_PORTS];
 	uint32_t ports, configs, native;
-	uint16_t order[MAX_CANDIDATES * MAX_PORTS];
-	uint64_t cost[MAX_CANDIDATES];
+	uint16_t order[MAX_ENTRIES];
+	uint64_t cost[MAX_CONFIGS];
 } group_builder;
 
 static bool group_port(layout *l, group_builder *b, value_id v, bool produced, node_id node_number, uint32_t input)
@@ -389,6 +464,21 @@ static clast_status single(layout *l, group_builder *b, value_id v, bool produce
 	return group_done(l, b);
 }
 
+/* Whether the order of a broadcast operand depends on that of the output. */
+static bool follows_output(const layout *l, node_id id, uint32_t k)
+{
+	const node *n = &l->m->nodes[id];
+	return is_broadcast(l, id, k) && l->values[n->in[k]].class != NO_ID && (has_split(l, n->out[0]) || has_split(l, n->in[k]));
+}
+
+/* What a broadcast operand has to be in, a candidate: where the output is whole, any whole order serves, and row-major stands for them. */
+static uint32_t broadcast_candidate(layout *l, value_id out, uint32_t o, value_id operand)
+{
+	const candidates *c = &l->values[operand];
+	const uint32_t part = restricted(l, out, o, operand), at = part == NO_ID ? NO_ID : find(c, part);
+	return at != NO_ID || !keeps_axes_whole(l, out, o) ? at : find(c, 0);
+}
+
 /* Operands in one order: PORT_SAME ones by the order itself, others as the same permutation of axes. */
 static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
 {
@@ -401,7 +491,7 @@ static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
 	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
 		const value_id v = operand_of(n, k);
 		const port_need need = port_of(l, id, k)->need;
-		if (!has_class(l, v) || l->values[v].class == NO_ID || (by_axes ? !same_rank(l, v, out) || need == PORT_ABSENT : need != PORT_SAME))
+		if (!has_class(l, v) || l->values[v].class == NO_ID || (by_axes ? !same_rank(l, v, out) || need == PORT_ABSENT : need != PORT_SAME && !follows_output(l, id, k)))
 			continue;
 		if (b->ports == MAX_PORTS)
 			break;
@@ -412,6 +502,12 @@ static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
 		bool legal = true;
 		for (uint32_t k = 0; legal && k < b->ports; k++) {
 			const value_id v = member[k];
+			if (!by_axes && is_broadcast(l, id, b->owner[k].input)) {
+				const uint32_t part = broadcast_candidate(l, out, c->order[i], v);
+				legal = part != NO_ID;
+				b->order[b->configs * b->ports + k] = (uint16_t)part;
+				continue;
+			}
 			const uint32_t o = !by_axes || v == out ? c->order[i] : carry(l, out, c->order[i], v);
 			const uint32_t at = o == NO_ID ? NO_ID : find(&l->values[v], o);
 			value_shape(l->m, v, &s);
@@ -466,23 +562,47 @@ static uint64_t way_cost(const layout *l, const lower_way *ways, size_t count, s
 
 /* Input 0 and output 0 together, a configuration for each way of the family. Counting conversions makes sense within the kernels of one
  * order only: a network that stays in row-major order converts nothing and is slow. */
+static bool add_pair(group_builder *b, uint32_t in, uint32_t out, uint64_t cost)
+{
+	if (b->configs == MAX_CONFIGS || (b->configs + 1) * 2 > MAX_ENTRIES)
+		return false;
+	b->order[b->configs * 2] = (uint16_t)in;
+	b->order[b->configs * 2 + 1] = (uint16_t)out;
+	b->cost[b->configs++] = cost;
+	return true;
+}
+
 static clast_status way_group(layout *l, group_builder *b, node_id id, const lower_way *ways, size_t count)
 {
 	const node *n = &l->m->nodes[id];
 	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
 	const bool all = !l->p->count_conversions || strcmp(l->p->strategy, "min");
+	const bool tied = port_of(l, id, 0)->channels == CHANNELS_TIED;
+	bool room = true;
 	reset(b);
 	group_port(l, b, n->in[0], false, id, 0);
 	group_port(l, b, n->out[0], true, id, n->n_in);
 	for (size_t i = 0; i < count; i++) {
-		const uint32_t in = find(x, way_order(l, n->in[0], ways[i].in)), out = find(y, way_order(l, n->out[0], ways[i].out));
-		if (in == NO_ID || out == NO_ID || (!all && i && ways[i].in != ways[0].in && ways[i].out != ways[0].out))
+		const bool last = ways[i].in == PORT_LAST && ways[i].out == PORT_LAST;
+		const uint32_t in = way_order(l, n->in[0], ways[i].in), out = way_order(l, n->out[0], ways[i].out);
+		const uint64_t cost = way_cost(l, ways, count, i);
+		if (!all && i && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
 			continue;
-		if (!i)
-			b->native = b->configs;
-		b->order[b->configs * 2] = (uint16_t)in;
-		b->order[b->configs * 2 + 1] = (uint16_t)out;
-		b->cost[b->configs++] = way_cost(l, ways, count, i);
+		if (find(x, in) != NO_ID && find(y, out) != NO_ID) { /* what the way is made for comes first */
+			b->native = i ? b->native : b->configs;
+			room = add_pair(b, find(x, in), find(y, out), cost);
+		}
+		for (uint32_t p = 0; p < x->n; p++) {
+			if (!serves_way(l, id, 0, ways[i].in, x->order[p]))
+				continue;
+			const uint32_t kept = tied && last ? carry(l, n->in[0], x->order[p], n->out[0]) : NO_ID;
+			for (uint32_t q = 0; room && q < y->n; q++) {
+				const uint32_t o = y->order[q];
+				if ((x->order[p] != in || o != out) && serves_way(l, id, n->n_in, ways[i].out, o) &&
+				    (!tied || (last ? o == kept : x->order[p] == in && o == out)))
+					room = add_pair(b, p, q, cost);
+			}
+		}
 	}
 	return group_done(l, b);
 }
@@ -529,6 +649,13 @@ static clast_status window_group(layout *l, group_builder *b, node_id id)
 	return s;
 }
 
+/* Whether a value could be written into a slot, as windows and views on other values cannot. */
+static bool made_by_kernel(const layout *l, value_id v)
+{
+	const node_id id = l->m->values[v].producer;
+	return has_class(l, v) && id != NO_ID && !is_view(&l->m->nodes[id]) && !l->m->nodes[id].op->window;
+}
+
 /* The output and its inputs as they lie in their slots. */
 static clast_status join_group(layout *l, group_builder *b, node_id id)
 {
@@ -544,7 +671,9 @@ static clast_status join_group(layout *l, group_builder *b, node_id id)
 	for (uint32_t i = 0; room && i < y->n; i++) {
 		bool copies, legal = slots_of(l, n, y->order[i], &copies);
 		b->order[b->configs * b->ports] = (uint16_t)i;
-		b->cost[b->configs] = legal && copies ? copy_cost(l, n->out[0]) : 0;
+		b->cost[b->configs] = 0;
+		for (uint32_t k = 0; legal && copies && k < n->n_in; k++)
+			b->cost[b->configs] += made_by_kernel(l, n->in[k]) ? copy_cost(l, n->in[k]) : 0;
 		for (uint32_t k = 1; legal && k < b->ports; k++) {
 			const uint32_t input = b->owner[k].input, at = find(&l->values[n->in[input]], l->slots[input]);
 			legal = at != NO_ID;
@@ -583,7 +712,7 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 			continue;
 		if (by_ways && (k == 0 || k == n->n_in))
 			continue;
-		if ((same && need->need == PORT_SAME) || (tied && same_rank(l, v, n->out[0])))
+		if ((same && (need->need == PORT_SAME || follows_output(l, id, k))) || (tied && same_rank(l, v, n->out[0])))
 			continue;
 		s = single(l, b, v, produced, id, k, need);
 	}
@@ -646,7 +775,7 @@ static void settle(layout *l, node_id id)
 	const uint32_t in = reads && reads[0] != NO_ID ? c->conversions[reads[0]].order : c->produced[n->in[0]];
 	const uint32_t out = c->produced[n->out[0]];
 	for (size_t i = 0; i < count; i++)
-		if (way_order(l, n->in[0], ways[i].in) == in && way_order(l, n->out[0], ways[i].out) == out) {
+		if (serves_way(l, id, 0, ways[i].in, in) && serves_way(l, id, n->n_in, ways[i].out, out)) {
 			plan_take_way(n, &l->views[id], &ways[i]);
 			return;
 		}

@@ -225,7 +225,8 @@ static clast_status anchor_operands(builder *b, const node *n, const node_view *
 	return s;
 }
 
-/* Operands of a program: full-shape ones in the order of the group, broadcast ones as they lie if their axes are whole. */
+/* Operands of a program: full-shape ones in the order of the group; broadcast ones as they lie if their axes are whole, unless the order
+ * of the group splits axes: then in the same factors. */
 static clast_status fused_operand(builder *b, value_id v, value_id like, uint32_t *out)
 {
 	clast_plan *p = b->p;
@@ -234,7 +235,13 @@ static clast_status fused_operand(builder *b, value_id v, value_id like, uint32_
 	value_shape(b->m, like, &y);
 	const bool full = x.rank == y.rank && !memcmp(x.dims, y.dims, (size_t)x.rank * sizeof(dim));
 	const port need = { full ? PORT_SAME : PORT_WHOLE, false };
-	const uint32_t o = plan_port_order(p, &x, need, b->choice.produced[v], b->choice.produced[like]);
+	const uint32_t made = b->choice.produced[like];
+	uint32_t o = plan_port_order(p, &x, need, b->choice.produced[v], made);
+	int perm[CLAST_MAX_RANK];
+	order part;
+	if (!full && made && !order_axes(b->m->dims, &p->orders[made], &y, perm) &&
+	    order_restricted(b->m->dims, &p->orders[made], &y, &x, &part))
+		o = plan_order(p, &part);
 	return o == UINT32_MAX ? fail_memory(b->d, 0) : operand(b, v, o, out);
 }
 
