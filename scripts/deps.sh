@@ -3,8 +3,8 @@
 set -eu
 
 build="gcc libc6-dev cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libopenblas-dev libxxhash-dev
-	libpng-dev libjpeg-dev libzip-dev libjansson-dev"
-tests="libcriterion-dev libonnx-testdata"
+	libpng-dev libjpeg-dev libzip-dev libjansson-dev opencl-headers"
+tests="libcriterion-dev libonnx-testdata ocl-icd-libopencl1 pocl-opencl-icd oclgrind"
 cross="gcc-aarch64-linux-gnu cmake ninja-build pkg-config protobuf-c-compiler qemu-user libonnx-testdata"
 
 case ${1:-test} in

@@ -9,7 +9,7 @@ static void lend_data(run *r, const plan_step *step, tensor_view *views)
 	const clast_plan *p = r->s->plan;
 	for (uint32_t i = 0; i < step->n_in; i++) {
 		const uint32_t pv = step_in(p, step)[i];
-		if (pv == NO_ID || !run_place(r, pv)->known || p->values[pv].constant)
+		if (pv == NO_ID || !run_place(r, pv)->known || p->values[pv].constant || !sides_on_host(&r->sides, run_place(r, pv)->base))
 			continue;
 		views[i] = run_resolve(r, run_place(r, pv));
 		r->late.facts[p->values[pv].fact].data = &views[i];
@@ -30,6 +30,9 @@ static clast_status infer_late(run *r, const plan_step *step)
 {
 	if (step->node == NO_ID)
 		return CLAST_OK;
+	const clast_status brought = run_before_inference(r, step);
+	if (brought)
+		return brought;
 	const size_t bytes = ((size_t)step->n_in + 1) * sizeof(tensor_view);
 	tensor_view *views = mem_alloc(&r->s->runtime.memory, bytes);
 	if (!views)
@@ -59,9 +62,10 @@ static clast_status back_buffers(run *r)
 	clast_status s = CLAST_OK;
 	while (!s && r->base_count < r->late.input_count + r->late.buffer_count) {
 		void *memory;
-		s = run_keep(r, r->late.buffers[r->base_count - r->late.input_count].bytes, &memory);
+		const size_t bytes = r->late.buffers[r->base_count - r->late.input_count].bytes;
+		s = run_keep(r, bytes, &memory);
 		if (!s)
-			s = run_add_base(r, memory);
+			s = run_add_base(r, memory, bytes, NULL, 0, false);
 	}
 	return s;
 }
@@ -98,8 +102,11 @@ clast_status late_step(run *r, uint32_t i)
 		s = back_buffers(r);
 	if (s || made.mode == MODE_NOTHING)
 		return s;
-	if (made.mode == MODE_REFERENCE)
-		return run_reference(r, step);
+	if (made.mode == MODE_DEVICE)
+		return run_on_device(r, l, &made, step);
+	s = run_before_host(r, step);
+	if (s || made.mode == MODE_REFERENCE)
+		return s ? s : run_reference(r, step);
 	s = run_scratch(r->s, l->scratch_bytes);
 	if (s)
 		return fail_memory(r->d, l->scratch_bytes);
@@ -120,6 +127,8 @@ clast_status late_begin(run *r)
 	l->symbols = NULL;
 	l->last_use = NULL; /* nothing is reused once memory comes piece by piece */
 	l->calls = NULL;
+	l->tables = NULL;
+	l->table_count = l->table_capacity = 0;
 	l->args = NULL;
 	l->buffers = NULL;
 	l->call_count = l->call_capacity = l->arg_count = l->arg_capacity = l->buffer_count = l->buffer_capacity = 0;
@@ -142,5 +151,6 @@ void late_end(run *r)
 	mem_free(a, r->late.calls, r->late.call_capacity * sizeof *r->late.calls);
 	mem_free(a, r->late.args, r->late.arg_capacity * sizeof *r->late.args);
 	mem_free(a, r->late.buffers, r->late.buffer_capacity * sizeof *r->late.buffers);
+	spec_free_tables(&r->late);
 	bump_release(&r->late.region);
 }

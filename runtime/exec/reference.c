@@ -121,7 +121,7 @@ static clast_status adopt_outputs(run *r, const plan_step *step, const host_fram
 		spec_place *p = (spec_place *)run_place(r, pv);
 		*p = (spec_place){ true, (uint32_t)r->base_count, *v };
 		p->view.data = NULL;
-		const clast_status s = run_add_base(r, v->data);
+		const clast_status s = run_add_base(r, v->data, (size_t)view_count(v) * clast_dtype_bytes(v->dtype), NULL, 0, true);
 		if (s)
 			return s;
 		infer_value *x = &r->late.facts[r->s->plan->values[pv].fact];

@@ -66,12 +66,12 @@ clast_status run_keep(run *r, size_t bytes, void **out)
 	return CLAST_OK;
 }
 
-clast_status run_add_base(run *r, void *memory)
+clast_status run_add_base(run *r, void *memory, size_t bytes, device_memory *on_device, size_t offset, bool written)
 {
 	if (!grow(&r->s->runtime.memory, &r->bases, &r->base_capacity, r->base_count + 1, sizeof *r->bases))
 		return fail_memory(r->d, 0);
 	r->bases[r->base_count++] = memory;
-	return CLAST_OK;
+	return sides_add(&r->sides, bytes, on_device, offset, written, r->d);
 }
 
 clast_status run_scratch(clast_session *s, size_t bytes)
@@ -193,30 +193,80 @@ static void run_stretch(void *context, size_t worker, size_t workers)
 
 /* ---- A block ---- */
 
+/* One step between stretches: its shapes are not known, or it runs on the device. */
+static clast_status run_single(run *r, uint32_t i)
+{
+	const specialisation *s = r->spec;
+	const uint64_t start = now_ns();
+	const clast_status status = s->steps[i].mode == MODE_LATE ?
+	                                    late_step(r, i) :
+	                                    run_on_device(r, s, &s->steps[i], &r->s->plan->steps[s->block->first_step + i]);
+	if (status)
+		return status;
+	finish_step(r, i, start);
+	run_watch(r, i, start);
+	return CLAST_OK;
+}
+
+/* Steps that the CPU runs one after the other; next to a device each by itself, after what it reads has been brought. */
+static clast_status run_host(run *r, uint32_t *i)
+{
+	const specialisation *s = r->spec;
+	const plan_block *b = s->block;
+	stretch x = { r, *i, *i };
+	if (r->sides.dev) {
+		x.end++;
+		const clast_status status =
+		        s->steps[*i].mode == MODE_NOTHING ? CLAST_OK : run_before_host(r, &r->s->plan->steps[b->first_step + *i]);
+		if (status)
+			return status;
+	}
+	while (!r->sides.dev && x.end < b->step_count && s->steps[x.end].mode != MODE_LATE)
+		x.end++;
+	thread_pool_run(r->s->pool->threads, run_stretch, &x);
+	*i = x.end;
+	return CLAST_OK;
+}
+
 static clast_status run_steps(run *r)
 {
 	const specialisation *s = r->spec;
 	const plan_block *b = s->block;
 	for (uint32_t i = 0; i < b->step_count;) {
-		if (s->steps[i].mode == MODE_LATE) {
-			const uint64_t start = now_ns();
-			const clast_status status = late_step(r, i);
-			if (status)
-				return status;
-			finish_step(r, i, start);
-			run_watch(r, i++, start);
-		} else {
-			stretch x = { r, i, i };
-			while (x.end < b->step_count && s->steps[x.end].mode != MODE_LATE)
-				x.end++;
-			thread_pool_run(r->s->pool->threads, run_stretch, &x);
-			i = x.end;
-		}
-		const int status = atomic_load(&r->status);
+		const bool single = s->steps[i].mode == MODE_LATE || s->steps[i].mode == MODE_DEVICE;
+		clast_status status = single ? run_single(r, i++) : run_host(r, &i);
+		if (!status)
+			status = (clast_status)atomic_load(&r->status);
 		if (status)
-			return (clast_status)status;
+			return status;
 	}
 	return CLAST_OK;
+}
+
+/* Inputs in the caller's memory, buffers in the arena, and both on the device if the block runs there. */
+static clast_status list_bases(run *r, const tensor_view *inputs)
+{
+	const cached *c = r->cached;
+	const specialisation *spec = r->spec;
+	clast_status status = CLAST_OK;
+	if (c->device_inputs)
+		r->sides = (sides){ .dev = r->s->plan->device, .queue = r->s->queue, .memory = &r->s->runtime.memory };
+	for (uint32_t i = 0; !status && i < spec->input_count; i++)
+		status = run_add_base(r, inputs[i].data, (size_t)view_count(&inputs[i]) * clast_dtype_bytes(inputs[i].dtype),
+		                      c->device_inputs ? c->device_inputs[i] : NULL, 0, true);
+	for (size_t i = 0; !status && i < spec->buffer_count; i++)
+		status = run_add_base(r, (char *)c->arena + spec->buffers[i].offset, spec->buffers[i].bytes, c->device_arena,
+		                      spec->buffers[i].offset, false);
+	return status;
+}
+
+/* Results are read on the host. */
+static clast_status bring_outputs(run *r)
+{
+	clast_status status = CLAST_OK;
+	for (uint32_t i = 0; !status && i < r->spec->block->output_count; i++)
+		status = run_bring_value(r, r->s->plan->refs[r->spec->block->outputs + i]);
+	return status;
 }
 
 clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inputs, run **out, clast_diag *d)
@@ -234,14 +284,14 @@ clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inpu
 		r->cached->busy = true;
 		status = run_scratch(s, r->spec->scratch_bytes) ? fail_memory(d, r->spec->scratch_bytes) : CLAST_OK;
 	}
-	for (uint32_t i = 0; !status && i < r->spec->input_count; i++)
-		status = run_add_base(r, inputs[i].data);
-	for (size_t i = 0; !status && i < r->spec->buffer_count; i++)
-		status = run_add_base(r, (char *)r->cached->arena + r->spec->buffers[i].offset);
+	if (!status)
+		status = list_bases(r, inputs);
 	if (!status)
 		status = late_begin(r);
 	if (!status)
 		status = run_steps(r);
+	if (!status)
+		status = bring_outputs(r);
 	if (status)
 		block_done(&r);
 	*out = r;
@@ -262,6 +312,9 @@ void block_done(run **handle)
 	mem *a = &r->s->runtime.memory;
 	if (r->cached)
 		r->cached->busy = false;
+	if (r->sides.dev)
+		(void)device_finish(r->sides.queue, NULL); /* a run that failed may have left calls that read the memory freed here */
+	sides_release(&r->sides);
 	for (size_t i = 0; i < r->allocation_count; i++)
 		mem_free(a, r->allocations[i].memory, r->allocations[i].bytes);
 	mem_free(a, r->allocations, r->allocation_capacity * sizeof *r->allocations);

@@ -19,6 +19,7 @@ struct run {
 	specialisation late;    /* copy whose facts and places are filled in while running; used if the block has late steps */
 	void **bases;           /* inputs, then buffers */
 	size_t base_count, base_capacity;
+	sides sides;            /* where the bytes of the bases are, if the block runs on a device */
 	allocation *allocations;
 	size_t allocation_count, allocation_capacity;
 	_Atomic int status;
@@ -47,7 +48,8 @@ static inline const spec_place *run_place(const run *r, uint32_t pv)
 tensor_view run_resolve(const run *r, const spec_place *p);
 /* Memory until the end of the run; checked against the limit of a tensor. */
 clast_status run_keep(run *r, size_t bytes, void **out);
-clast_status run_add_base(run *r, void *memory);
+/* memory and on_device (which may be NULL) are the base on either side; written: it holds a value already, on the host. */
+clast_status run_add_base(run *r, void *memory, size_t bytes, device_memory *on_device, size_t offset, bool written);
 
 /* Denormals are flushed inside kernels only, and not where exactness was asked for. */
 unsigned run_enter_float_mode(const run *r);
@@ -58,6 +60,13 @@ void run_calls(run *r, const specialisation *s, const spec_step *step, size_t pi
 clast_status run_scratch(clast_session *s, size_t bytes);
 
 clast_status run_reference(run *r, const plan_step *step);
+
+/* The calls of a step that was made for the device. Without a device the others do nothing: before a step runs on the CPU, before its
+ * shapes are inferred from data, before a value is read. */
+clast_status run_on_device(run *r, const specialisation *s, const spec_step *made, const plan_step *step);
+clast_status run_before_host(run *r, const plan_step *step);
+clast_status run_before_inference(run *r, const plan_step *step);
+clast_status run_bring_value(run *r, uint32_t pv);
 
 clast_status late_begin(run *r);
 clast_status late_step(run *r, uint32_t index);

@@ -34,8 +34,18 @@ static bool same_view(const tensor_view *a, const tensor_view *b)
 	return !memcmp(a->factors, b->factors, a->factor_count * sizeof *a->factors);
 }
 
+static void drop_device(clast_session *s, cached *c)
+{
+	device_free(&c->device_arena);
+	for (size_t i = 0; c->device_inputs && i < c->key_count; i++)
+		device_free(&c->device_inputs[i]);
+	mem_free(&s->memory, c->device_inputs, c->key_count * sizeof *c->device_inputs + 1);
+	c->device_inputs = NULL;
+}
+
 static void drop(clast_session *s, cached *c)
 {
+	drop_device(s, c);
 	if (c->spec)
 		mem_free(&s->memory, c->microseconds, (c->spec->block->step_count + 1) * sizeof *c->microseconds);
 	spec_free(&c->spec);
@@ -66,6 +76,21 @@ static cached *oldest(clast_session *s)
 		if (!s->cache[i].busy && (!best || s->cache[i].used < best->used))
 			best = &s->cache[i];
 	return best;
+}
+
+/* Room on the device for the arena and the inputs. Bodies run on the CPU. */
+static clast_status reserve_device(clast_session *s, cached *c, clast_diag *d)
+{
+	device *dev = s->plan->device;
+	if (!dev || c->spec->block != &s->plan->blocks[0])
+		return CLAST_OK;
+	c->device_inputs = mem_calloc(&s->memory, c->key_count * sizeof *c->device_inputs + 1);
+	clast_status status = c->device_inputs ? device_alloc(dev, c->arena_bytes, NULL, &c->device_arena, d) : fail_memory(d, 0);
+	for (size_t i = 0; !status && i < c->key_count; i++) {
+		const size_t bytes = (size_t)view_count(&c->key[i]) * clast_dtype_bytes(c->key[i].dtype);
+		status = device_alloc(dev, bytes, NULL, &c->device_inputs[i], d);
+	}
+	return status;
 }
 
 clast_status session_specialise(clast_session *s, uint32_t block, const tensor_view *inputs, cached **out, clast_diag *d)
@@ -100,6 +125,11 @@ clast_status session_specialise(clast_session *s, uint32_t block, const tensor_v
 	for (size_t i = 0; i < count; i++) {
 		c->key[i] = inputs[i];
 		c->key[i].data = NULL;
+	}
+	status = reserve_device(s, c, d);
+	if (status) {
+		drop(s, c);
+		return status;
 	}
 	c->used = ++s->clock;
 	*out = c;
@@ -177,6 +207,8 @@ clast_status clast_session_create(clast_plan *plan, const clast_session_options 
 	clast_status status = o.pool ? CLAST_OK : clast_pool_create(o.threads, &s->own_pool, d);
 	if (!o.pool)
 		s->pool = s->own_pool;
+	if (!status && plan->device)
+		status = device_queue_create(plan->device, &s->queue, d);
 	const plan_block *b = &plan->blocks[0];
 	s->outputs = mem_calloc(&s->memory, b->output_count * sizeof *s->outputs + 1);
 	s->copies = mem_calloc(&s->memory, b->output_count * sizeof *s->copies + 1);
@@ -201,6 +233,7 @@ void clast_session_free(clast_session **session)
 	mem *a = &s->memory;
 	block_done(&s->last);
 	bump_release(&s->strings);
+	device_queue_free(&s->queue); /* which waits for what still reads the memory freed next */
 	for (size_t i = 0; i < SESSION_CACHE; i++)
 		drop(s, &s->cache[i]);
 	for (uint32_t i = 0; i < b->output_count; i++) {

@@ -3,6 +3,7 @@
 #define CLAST_EXEC_SESSION_H
 
 #include "recycler.h"
+#include "sides.h"
 #include "spec.h"
 #include "tensor.h"
 #include "thread_pool.h"
@@ -20,6 +21,8 @@ typedef struct cached {
 	size_t key_count;
 	void *arena;
 	size_t arena_bytes;
+	device_memory *device_arena;   /* the same on the plan's device, for the main block; inputs have memory of their own there */
+	device_memory **device_inputs; /* [key_count] */
 	_Atomic uint32_t *microseconds; /* by step: how long it took last, kept if the caller wants to be asked in between */
 	uint64_t used;          /* time of the last use */
 	bool busy;
@@ -33,6 +36,7 @@ struct clast_session {
 	clast_limits limits;
 	clast_pool *pool;       /* the caller's or own_pool */
 	clast_pool *own_pool;
+	device_queue *queue;    /* NULL: the plan has no device */
 	cached cache[SESSION_CACHE];
 	uint64_t clock;
 	void *scratch;          /* of all workers */

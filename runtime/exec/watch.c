@@ -11,7 +11,7 @@ static void observe(run *r, const plan_step *step)
 	const clast_session_options *o = &r->s->options;
 	for (uint32_t j = 0; j < step->n_out && step->kind != STEP_CONVERT; j++) {
 		const uint32_t pv = step_out(p, step)[j];
-		if (pv == NO_ID || !run_place(r, pv)->known)
+		if (pv == NO_ID || !run_place(r, pv)->known || run_bring_value(r, pv))
 			continue;
 		clast_tensor t = { .view = run_resolve(r, run_place(r, pv)) };
 		const value_id v = p->facts[r->spec->block->first_fact + p->values[pv].fact];

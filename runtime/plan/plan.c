@@ -633,12 +633,23 @@ static clast_status read_options(clast_plan *p, const clast_plan_options *o, cla
 	p->count_conversions = !strcmp(objective, "count");
 	if ((strcmp(in, "first") && strcmp(in, "last")) || (strcmp(out, "first") && strcmp(out, "last")))
 		return fail(d, CLAST_ERROR_ARGUMENT, "a layout of inputs and outputs is first or last");
-	if (o->device && strcmp(o->device, "cpu"))
-		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\" is not available; this build knows cpu", quote(o->device).text);
 	p->strategy = bump_string(&p->region, how, strlen(how));
 	p->input_layout = strcmp(in, "last") ? "first" : "last";
 	p->output_layout = strcmp(out, "last") ? "first" : "last";
-	return p->strategy ? CLAST_OK : fail_memory(d, 0);
+	return p->strategy ? device_open(o->device, &p->device, d) : fail_memory(d, 0);
+}
+
+bool plan_step_on_device(const clast_plan *p, const plan_block *b, const plan_step *step)
+{
+	if (!p->device || b != &p->blocks[0] || p->precision == CLAST_PRECISION_REFERENCE)
+		return false;
+	if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
+		return false;
+	const uint32_t pv = step_out(p, step)[0];
+	if (pv == NO_ID || p->values[pv].constant)
+		return false;
+	const clast_dtype t = p->model->values[p->facts[b->first_fact + p->values[pv].fact]].dtype;
+	return t == CLAST_FLOAT32 || t == CLAST_FLOAT16 || t == CLAST_BFLOAT16 || t == CLAST_BOOL;
 }
 
 clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan **out, clast_diag *d)
@@ -656,6 +667,7 @@ clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan
 	bump_init(&p->region, &p->memory);
 	index_set_init(&p->order_set, &p->memory);
 	index_set_init(&p->weight_set, &p->memory);
+	index_set_init(&p->device_weight_set, &p->memory);
 	pthread_mutex_init(&p->lock, NULL);
 	clast_status s = read_options(p, o, d);
 	if (!s)
@@ -679,6 +691,7 @@ void plan_release(clast_plan *p)
 		return;
 	mem *a = &p->memory;
 	plan_release_weights(p);
+	plan_release_device(p);
 	mem_free(a, p->values, p->value_capacity * sizeof *p->values);
 	mem_free(a, p->steps, p->step_capacity * sizeof *p->steps);
 	mem_free(a, p->nodes, p->node_capacity * sizeof *p->nodes);

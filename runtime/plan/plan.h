@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "device.h"
 #include "lower.h"
 
 typedef struct plan_value {
@@ -57,6 +58,7 @@ typedef struct plan_block {
 
 /* One packed constant. Made once, shared by every specialisation. */
 typedef struct packed_weight packed_weight;
+typedef struct device_weight device_weight;
 
 struct clast_plan {
 	_Atomic uint32_t references;
@@ -65,6 +67,7 @@ struct clast_plan {
 	bump region;
 	clast_precision precision;
 	bool keep_values;
+	device *device;         /* NULL: the CPU alone */
 	uint64_t seed;          /* of strategy random */
 	const char *strategy, *input_layout, *output_layout;
 	bool count_conversions; /* the objective counts conversions, not their bytes */
@@ -97,6 +100,9 @@ struct clast_plan {
 	size_t weight_count, weight_capacity, weight_bytes;
 	struct weight_chunk *weight_chunks;
 	index_set weight_set;
+	device_weight *device_weights;
+	size_t device_weight_count, device_weight_capacity;
+	index_set device_weight_set;
 	char **step_texts;      /* made on demand for reports */
 };
 
@@ -191,5 +197,17 @@ clast_status plan_weight(clast_plan *p, packing_id packing, const weights_shape 
 /* The constant as it is, at an aligned address: its own, or that of a copy in the pool. */
 clast_status plan_aligned(clast_plan *p, const tensor_view *constant, const void **data, clast_diag *d);
 void plan_release_weights(clast_plan *p);
+
+/* Packed weights on the plan's device (device_weights.c); CLAST_ERROR_UNSUPPORTED where none of its kernels reads the packing. */
+clast_status plan_device_weight(clast_plan *p, packing_id packing, const weights_shape *shape, const weights_source *source,
+                                const void *key, size_t key_bytes, device_memory **packed, clast_diag *d);
+/* A copy on the device of bytes that live as long as the plan. */
+clast_status plan_device_constant(clast_plan *p, const void *data, size_t bytes, device_memory **out, clast_diag *d);
+/* Gives back the device and what lies on it. */
+void plan_release_device(clast_plan *p);
+
+/* Whether the plan means the step for its device: kernels of the contract on numbers that networks compute with. Integers
+ * of shapes, bodies and references stay on the CPU. A kernel may still refuse the extents it meets. */
+bool plan_step_on_device(const clast_plan *p, const plan_block *b, const plan_step *step);
 
 #endif

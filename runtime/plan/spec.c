@@ -261,15 +261,55 @@ typedef struct recorder {
 	spec_place *in, *out, *fused;   /* of the step's operands */
 	uint32_t temps[16], temp_count;
 	void *tables[32];
+	size_t table_bytes[32];
 	uint32_t table_count;
 	const void *weights[8];
+	device_memory *device_weights[8];
 	uint32_t weight_count;
 } recorder;
 
-static clast_status record_arg(recorder *r, const lower_arg *a, spec_arg *out)
+/* ---- Operands of calls on the device ---- */
+
+/* The bytes around the elements of a view, counted from its first element. */
+static void byte_range(const tensor_view *v, ptrdiff_t *low, size_t *bytes)
+{
+	const ptrdiff_t element = (ptrdiff_t)clast_dtype_bytes(v->dtype);
+	ptrdiff_t from = 0, to = 0;
+	for (int a = 0; a < v->rank; a++) {
+		const ptrdiff_t reach = v->dims[a] > 1 ? (ptrdiff_t)axis_offset(v, a, v->dims[a] - 1) : 0;
+		*(reach < 0 ? &from : &to) += reach;
+	}
+	*low = from * element;
+	*bytes = view_count(v) ? (size_t)((to - from + 1) * element) : 0;
+}
+
+/* Constants are copied to the device once a plan. */
+static clast_status device_constant(recorder *r, const spec_place *p, ptrdiff_t offset, spec_arg *out, clast_diag *d)
+{
+	ptrdiff_t low;
+	size_t bytes;
+	byte_range(&p->view, &low, &bytes);
+	*out = (spec_arg){ BASE_ABSOLUTE, offset - low, NULL };
+	return plan_device_constant(r->s->plan, (const char *)p->view.data + low, bytes, &out->memory, d);
+}
+
+/* The table is complete when a call that reads it is emitted. */
+static clast_status device_table(recorder *r, uint32_t index, ptrdiff_t offset, spec_arg *out, clast_diag *d)
+{
+	specialisation *s = r->s;
+	*out = (spec_arg){ BASE_ABSOLUTE, offset, NULL };
+	if (!grow(s->memory, &s->tables, &s->table_capacity, s->table_count + 1, sizeof *s->tables))
+		return fail_memory(d, 0);
+	const clast_status status = device_alloc(s->plan->device, r->table_bytes[index], r->tables[index], &out->memory, d);
+	if (!status)
+		s->tables[s->table_count++] = out->memory;
+	return status;
+}
+
+static clast_status record_arg(recorder *r, const lower_arg *a, spec_arg *out, clast_diag *d)
 {
 	const spec_place *p = NULL;
-	*out = (spec_arg){ BASE_NONE, 0 };
+	*out = (spec_arg){ BASE_NONE, 0, NULL };
 	switch (a->kind) {
 	case ARG_NONE:
 		return CLAST_OK;
@@ -283,17 +323,42 @@ static clast_status record_arg(recorder *r, const lower_arg *a, spec_arg *out)
 		p = &r->fused[a->index];
 		break;
 	case ARG_WEIGHT:
-		*out = (spec_arg){ BASE_ABSOLUTE, (ptrdiff_t)r->weights[a->index] + a->offset_bytes };
+		if (r->s->on_device)
+			*out = (spec_arg){ BASE_ABSOLUTE, a->offset_bytes, r->device_weights[a->index] };
+		else
+			*out = (spec_arg){ BASE_ABSOLUTE, (ptrdiff_t)r->weights[a->index] + a->offset_bytes, NULL };
 		return CLAST_OK;
 	case ARG_TABLE:
-		*out = (spec_arg){ BASE_ABSOLUTE, (ptrdiff_t)r->tables[a->index] + a->offset_bytes };
+		if (r->s->on_device)
+			return device_table(r, a->index, a->offset_bytes, out, d);
+		*out = (spec_arg){ BASE_ABSOLUTE, (ptrdiff_t)r->tables[a->index] + a->offset_bytes, NULL };
 		return CLAST_OK;
 	case ARG_TEMP:
-		*out = (spec_arg){ r->temps[a->index], a->offset_bytes };
+		*out = (spec_arg){ r->temps[a->index], a->offset_bytes, NULL };
 		return CLAST_OK;
 	}
-	*out = (spec_arg){ p->base, (ptrdiff_t)p->view.data + a->offset_bytes };
+	if (r->s->on_device && p->base == BASE_ABSOLUTE)
+		return device_constant(r, p, a->offset_bytes, out, d);
+	*out = (spec_arg){ p->base, (ptrdiff_t)p->view.data + a->offset_bytes, NULL };
 	return CLAST_OK;
+}
+
+/* What a call needs where it will run. */
+static clast_status prepare_call(recorder *r, kernel_id id, spec_call *c, clast_diag *d)
+{
+	specialisation *s = r->s;
+	const compute_kernel *k = c->kernel;
+	if (!s->on_device) {
+		const size_t scratch = k->scratch_bytes ? k->scratch_bytes(c->params) : 0;
+		if (scratch > s->scratch_bytes)
+			s->scratch_bytes = scratch;
+		c->tasks = k->tasks(c->params);
+		return CLAST_OK;
+	}
+	uint32_t present = 0;
+	for (uint32_t i = 0; i < c->arg_count; i++)
+		present |= (uint32_t)(s->args[c->first_arg + i].base != BASE_NONE) << i;
+	return device_call_create(s->plan->device, id, c->params, present, &s->region, &c->on_device, d);
 }
 
 static clast_status record_emit(lowering *l, kernel_id id, const void *params, size_t n, const lower_arg *args, bool beside)
@@ -301,7 +366,7 @@ static clast_status record_emit(lowering *l, kernel_id id, const void *params, s
 	recorder *r = l->context;
 	specialisation *s = r->s;
 	const compute_kernel *k = cpu_kernels_get()->kernel[id];
-	if (!k || (k->supports && !k->supports(params)))
+	if (!k || (!s->on_device && k->supports && !k->supports(params)) || (s->on_device && n > SPEC_MAX_DEVICE_ARGS))
 		return CLAST_ERROR_UNSUPPORTED;
 	void *copy = bump_alloc(&s->region, k->params_bytes);
 	if (!copy || !grow(s->memory, &s->calls, &s->call_capacity, s->call_count + 1, sizeof *s->calls) ||
@@ -309,17 +374,15 @@ static clast_status record_emit(lowering *l, kernel_id id, const void *params, s
 		return fail_memory(l->diag, 0);
 	memcpy(copy, params, k->params_bytes);
 	spec_call *c = &s->calls[s->call_count];
-	*c = (spec_call){ k, copy, (uint32_t)s->arg_count, (uint32_t)n, k->tasks(copy), beside };
-	for (size_t i = 0; i < n; i++) {
-		const clast_status status = record_arg(r, &args[i], &s->args[s->arg_count++]);
-		if (status)
-			return status;
-	}
-	const size_t scratch = k->scratch_bytes ? k->scratch_bytes(copy) : 0;
-	if (scratch > s->scratch_bytes)
-		s->scratch_bytes = scratch;
-	s->call_count++;
-	return CLAST_OK;
+	*c = (spec_call){ .kernel = k, .params = copy, .first_arg = (uint32_t)s->arg_count, .arg_count = (uint32_t)n, .beside = beside };
+	clast_status status = CLAST_OK;
+	for (size_t i = 0; !status && i < n; i++)
+		status = record_arg(r, &args[i], &s->args[s->arg_count++], l->diag);
+	if (!status)
+		status = prepare_call(r, id, c, l->diag);
+	if (!status)
+		s->call_count++;
+	return status;
 }
 
 static clast_status record_weight(lowering *l, packing_id how, const weights_shape *form, const weights_source *source,
@@ -328,8 +391,10 @@ static clast_status record_weight(lowering *l, packing_id how, const weights_sha
 	recorder *r = l->context;
 	if (r->weight_count == sizeof r->weights / sizeof *r->weights)
 		return CLAST_ERROR_UNSUPPORTED;
-	*index = r->weight_count;
-	return plan_weight(r->s->plan, how, form, source, key, key_bytes, &r->weights[r->weight_count++], l->diag);
+	*index = r->weight_count++;
+	if (r->s->on_device)
+		return plan_device_weight(r->s->plan, how, form, source, key, key_bytes, &r->device_weights[*index], l->diag);
+	return plan_weight(r->s->plan, how, form, source, key, key_bytes, &r->weights[*index], l->diag);
 }
 
 static clast_status record_table(lowering *l, size_t bytes, void **data, uint32_t *index)
@@ -339,6 +404,7 @@ static clast_status record_table(lowering *l, size_t bytes, void **data, uint32_
 		return CLAST_ERROR_UNSUPPORTED;
 	*data = bump_alloc(&r->s->region, bytes);
 	r->tables[r->table_count] = *data;
+	r->table_bytes[r->table_count] = bytes;
 	*index = r->table_count++;
 	return *data ? CLAST_OK : fail_memory(l->diag, bytes);
 }
@@ -1015,8 +1081,11 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 {
 	*out = (spec_step){ .mode = MODE_REFERENCE, .first_call = (uint32_t)s->call_count };
 	clast_status status;
+	s->on_device = plan_step_on_device(s->plan, s->block, step);
 	if (step->kind == STEP_VIEW) {
 		status = place_view(s, step, index, out, d);
+		if (out->mode == MODE_CALLS && s->on_device)
+			out->mode = MODE_DEVICE;
 		if (status || out->mode == MODE_NOTHING)
 			return status;
 		touch_operands(s, step, index);
@@ -1034,12 +1103,19 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 	touch_operands(s, step, index);
 	if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
 		return CLAST_OK;
+	const size_t args = s->arg_count;
 	status = record_step(s, step, index, d);
+	if (status == CLAST_ERROR_UNSUPPORTED && s->on_device) { /* then on the CPU */
+		s->call_count = out->first_call;
+		s->arg_count = args;
+		s->on_device = false;
+		status = record_step(s, step, index, d);
+	}
 	if (status == CLAST_ERROR_UNSUPPORTED)
 		return align_inputs(s, step, d); /* references do it */
 	if (!status) {
 		out->call_count = (uint32_t)(s->call_count - out->first_call);
-		out->mode = out->call_count ? MODE_CALLS : MODE_NOTHING;
+		out->mode = !out->call_count ? MODE_NOTHING : s->on_device ? MODE_DEVICE : MODE_CALLS;
 	}
 	return status;
 }
@@ -1134,6 +1210,15 @@ clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *input
 	return status;
 }
 
+void spec_free_tables(specialisation *s)
+{
+	for (size_t i = 0; i < s->table_count; i++)
+		device_free(&s->tables[i]);
+	mem_free(s->memory, s->tables, s->table_capacity * sizeof *s->tables);
+	s->tables = NULL;
+	s->table_count = s->table_capacity = 0;
+}
+
 void spec_free(specialisation **handle)
 {
 	specialisation *s = *handle;
@@ -1144,6 +1229,7 @@ void spec_free(specialisation **handle)
 	mem_free(a, s->calls, s->call_capacity * sizeof *s->calls);
 	mem_free(a, s->args, s->arg_capacity * sizeof *s->args);
 	mem_free(a, s->buffers, s->buffer_capacity * sizeof *s->buffers);
+	spec_free_tables(s);
 	bump_release(&s->region);
 	mem_free(a, s, sizeof *s);
 }

@@ -27,11 +27,15 @@ typedef struct spec_place {
 typedef struct spec_arg {
 	uint32_t base;
 	ptrdiff_t offset;           /* or the address */
+	device_memory *memory;      /* of BASE_ABSOLUTE in calls on the device: offset counts from its beginning */
 } spec_arg;
+
+#define SPEC_MAX_DEVICE_ARGS 24
 
 typedef struct spec_call {
 	const compute_kernel *kernel;
 	const void *params;
+	device_call *on_device;     /* NULL: kernel runs on the CPU */
 	uint32_t first_arg, arg_count;
 	size_t tasks;
 	bool beside;                /* may run beside the call before it */
@@ -39,6 +43,7 @@ typedef struct spec_call {
 
 typedef enum step_mode {
 	MODE_CALLS,                 /* kernel calls */
+	MODE_DEVICE,                /* kernel calls on the plan's device */
 	MODE_REFERENCE,             /* the operator's reference, or a plain copy for conversions, on places */
 	MODE_NOTHING,               /* a view */
 	MODE_LATE                   /* shapes are not known before the steps ahead have run */
@@ -68,6 +73,9 @@ typedef struct specialisation {
 	size_t copy_bytes;          /* moved because a view was impossible */
 	size_t late_steps;
 	uint32_t *last_use;         /* by plan value: the last step that reads it or a view of it */
+	device_memory **tables;     /* of calls on the device */
+	size_t table_count, table_capacity;
+	bool on_device;             /* the step at hand is recorded for the plan's device */
 	bool keep;                  /* no buffer is reused: an observer may look at every value */
 } specialisation;
 
@@ -75,6 +83,7 @@ typedef struct specialisation {
 clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *inputs, mem *memory, bool keep,
                          specialisation **out, clast_diag *d);
 void spec_free(specialisation **s);
+void spec_free_tables(specialisation *s);
 
 /* One step: storage for its outputs and kernel calls, appended. While running, late steps are made one by one this way. */
 clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d);

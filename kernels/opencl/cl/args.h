@@ -1,0 +1,88 @@
+/* The arguments of kernels, for C and for OpenCL C. 32-bit members only: the two sides agree on the layout. */
+#ifdef __OPENCL_VERSION__
+#define INT int
+#else
+#ifndef OPENCL_ARGS_H
+#define OPENCL_ARGS_H
+#include <stdint.h>
+#define INT int32_t
+#endif
+#endif
+
+#if defined(__OPENCL_VERSION__) || !defined(OPENCL_ARGS_DEFINED)
+#define OPENCL_ARGS_DEFINED
+
+typedef struct epilogue_args {
+	float low, high;
+	INT residual[6];
+	INT operand[8][6];
+} epilogue_args;
+
+typedef struct conv_args {
+	INT groups, blocks;          /* blocks of tile channels a group */
+	INT out_channels, in_channels; /* of a group */
+	INT weight_blocks, bias_count; /* blocks of 16 channels a group; floats ahead of the weights */
+	INT in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
+	INT in_stride[5], out_stride[5]; /* batch, depth, row, pixel, channel */
+	INT zeros;                   /* where zeros lie behind the weights */
+	epilogue_args e;
+} conv_args;
+
+typedef struct gemm_args {
+	INT batch[4], m, n, k;
+	INT a_batch[4], b_batch[4], out_batch[4];
+	INT a_row, a_col, b_row, b_col, out_row;
+	INT bias_count, slice_floats, weight_blocks, bias_slice;
+	epilogue_args e;
+} gemm_args;
+
+typedef struct pool_args {
+	INT batch, channels;
+	INT in[3], out[3], taps[3], stride[3], dilation[3], pad[3], pad_end[3];
+	INT in_stride[5], out_stride[5];
+	epilogue_args e;
+} pool_args;
+
+typedef struct resize_args {
+	INT batch, channels;
+	INT in[3], out[3], taps[3];
+	INT in_stride[5], out_stride[5];
+	float outside;
+	epilogue_args e;
+} resize_args;
+
+typedef struct eltwise_args {
+	INT extent[8];
+	INT stride[12][8];
+} eltwise_args;
+
+typedef struct copy_args {
+	INT extent[8], in[8], out[8];
+	INT value[4];
+} copy_args;
+
+typedef struct reduce_args {
+	INT kept[8], in_kept[8], out_kept[8];
+	INT reduced[8], in_reduced[8];
+	INT count;
+} reduce_args;
+
+typedef struct rows_args {
+	INT outer[8], in_outer[8], out_outer[8];
+	INT extent, in_stride, out_stride;
+	float epsilon;
+} rows_args;
+
+typedef struct group_norm_args {
+	INT rows, pixels, channels, groups;
+	INT in_batch, in_row, in_pixel, out_batch, out_row, out_pixel;
+	float epsilon;
+} group_norm_args;
+
+typedef struct lrn_args {
+	INT outer[8], in_outer[8], out_outer[8];
+	INT channels, size;
+	float alpha, beta, bias;
+} lrn_args;
+
+#endif

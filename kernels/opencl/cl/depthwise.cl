@@ -1,0 +1,48 @@
+/* Depthwise convolution: a work item computes PX pixels of a row by VEC channels. Weights: [tap][channel] behind the bias. */
+
+__kernel void depthwise(OPERANDS, const conv_args a)
+{
+	const int c = get_global_id(0) * VEC, x0 = get_global_id(1) * PX, n = a.groups - c;
+	int row = get_global_id(2);
+	const int y = row % a.out[1];
+	row /= a.out[1];
+	const int z = row % a.out[0], image = row / a.out[0];
+	if (n <= 0 || x0 >= a.out[2])
+		return;
+	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + c * a.in_stride[4];
+	__global const float *w = OPERAND(2, const float) + c;
+	vec acc[PX];
+#pragma unroll
+	for (int p = 0; p < PX; p++)
+		acc[p] = VLOAD(w);
+	w += a.bias_count;
+	for (int tz = 0; tz < a.taps[0]; tz++)
+	for (int ty = 0; ty < a.taps[1]; ty++) {
+		const int iz = z * a.stride[0] + tz * a.dilation[0] - a.pad[0];
+		const int iy = y * a.stride[1] + ty * a.dilation[1] - a.pad[1];
+		if (iz < 0 || iz >= a.in[0] || iy < 0 || iy >= a.in[1]) {
+			w += a.taps[2] * a.bias_count;
+			continue;
+		}
+		__global const float *line = in + iz * a.in_stride[1] + iy * a.in_stride[2];
+		for (int tx = 0; tx < a.taps[2]; tx++, w += a.bias_count) {
+			const vec v = VLOAD(w);
+			const int first = x0 * a.stride[2] + tx * a.dilation[2] - a.pad[2];
+#pragma unroll
+			for (int p = 0; p < PX; p++) {
+				const int ix = first + p * a.stride[2];
+				if (ix >= 0 && ix < a.in[2])
+					acc[p] = fma(LOAD_CHANNELS(line + ix * a.in_stride[3], a.in_stride[4], n), v, acc[p]);
+			}
+		}
+	}
+	__global float *out = OPERAND(0, float) + image * a.out_stride[0] + z * a.out_stride[1] + y * a.out_stride[2] +
+			      c * a.out_stride[4];
+#pragma unroll
+	for (int p = 0; p < PX; p++) {
+		const int x = x0 + p;
+		if (x < a.out[2])
+			STORE_CHANNELS(out + x * a.out_stride[3], a.out_stride[4],
+				       epilogue(acc[p], &a.e, n, image, z, y, x, c EPILOGUE_OPERANDS), n);
+	}
+}

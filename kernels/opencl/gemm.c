@@ -1,0 +1,81 @@
+/* Matrix products. */
+#include "work.h"
+
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+static void arguments(opencl_work *w, const gemm_params *p, gemm_args *a)
+{
+	size_t extent[6];
+	ptrdiff_t from[6], to[6], b[6];
+	for (int i = 0; i < GEMM_BATCH_AXES; i++) {
+		extent[i] = p->batch[i];
+		from[i] = p->a_batch[i];
+		to[i] = p->out_batch[i];
+		b[i] = p->b_batch[i];
+		a->batch[i] = work_int(w, (ptrdiff_t)p->batch[i]);
+		a->a_batch[i] = work_int(w, p->a_batch[i]);
+		a->b_batch[i] = work_int(w, p->b_batch[i]);
+		a->out_batch[i] = work_int(w, p->out_batch[i]);
+	}
+	from[4] = p->a_row;
+	from[5] = p->a_col;
+	to[4] = p->out_row;
+	to[5] = 1;
+	extent[4] = p->m;
+	extent[5] = p->k;
+	work_span(w, 6, extent, from);
+	extent[5] = p->n;
+	work_span(w, 6, extent, to);
+	if (!p->packed) {
+		b[4] = p->b_row;
+		b[5] = p->b_col;
+		extent[4] = p->k;
+		work_span(w, 6, extent, b);
+	}
+	a->m = work_int(w, (ptrdiff_t)p->m);
+	a->n = work_int(w, (ptrdiff_t)p->n);
+	a->k = work_int(w, (ptrdiff_t)p->k);
+	a->a_row = work_int(w, p->a_row);
+	a->a_col = work_int(w, p->a_col);
+	a->b_row = work_int(w, p->b_row);
+	a->b_col = work_int(w, p->b_col);
+	a->out_row = work_int(w, p->out_row);
+	const size_t blocks = round_up(p->n, OPENCL_BLOCK) / OPENCL_BLOCK;
+	a->weight_blocks = work_int(w, (ptrdiff_t)blocks);
+	a->bias_slice = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK));
+	a->bias_count = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->slices));
+	a->slice_floats = p->packed ? work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->k * p->slices)) : 0;
+}
+
+static uint32_t tile_rows(const opencl_target *t, size_t m)
+{
+	const uint32_t most = t->host_cpu ? 6 : 4;
+	return m >= most ? most : m >= 4 ? 4 : m >= 2 ? 2 : 1;
+}
+
+bool opencl_make_gemm_f32(const opencl_target *t, const void *params, uint32_t present, opencl_work *w)
+{
+	const gemm_params *p = params;
+	gemm_args a = { 0 };
+	(void)present;
+	if (p->row_digits)
+		return false;
+	const uint32_t vectors = p->n > t->vector ? 2 : 1, tile = tile_rows(t, p->m);
+	work_begin(w, "gemm", opencl_source_gemm, t->vector, 1u << GEMM_OUT | 1u << GEMM_A | 1u << GEMM_B);
+	work_define(w, "NB", vectors);
+	work_define(w, "PX", tile);
+	work_define(w, "B_PACKED", p->packed);
+	work_define(w, "B_UNIT", p->b_col == 1);
+	arguments(w, p, &a);
+	work_epilogue(w, &p->epilogue, 6, GEMM_RESIDUAL, GEMM_OPERANDS, &a.e);
+	work_arguments(w, &a, sizeof a);
+	size_t batch = 1;
+	for (int i = 0; i < GEMM_BATCH_AXES; i++)
+		batch *= p->batch[i];
+	const size_t wide = t->vector * vectors;
+	work_launch(w, t, (p->n + wide - 1) / wide, (p->m + tile - 1) / tile, batch, t->host_cpu ? 4 : 8, 8);
+	return !w->overflow;
+}

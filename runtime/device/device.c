@@ -1,0 +1,159 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+
+/* Open devices are shared: plans of several strategies compile the same sources once. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static device *opened;
+
+#if CLAST_OPENCL
+static const device_backend *const backend = &device_opencl;
+#else
+static const device_backend *const backend = NULL;
+#endif
+
+size_t device_count(clast_diag *d)
+{
+	if (backend)
+		return backend->count(d);
+	fail(d, CLAST_ERROR_DEVICE, "this build has no OpenCL (CLAST_OPENCL=OFF)");
+	return 0;
+}
+
+clast_status device_describe(size_t index, device_info *info)
+{
+	return backend ? backend->describe(index, info) : CLAST_ERROR_ARGUMENT;
+}
+
+/* "opencl" and "opencl:N". */
+static bool parse_name(const char *name, size_t *index)
+{
+	*index = SIZE_MAX;
+	if (strncmp(name, "opencl", 6))
+		return false;
+	if (!name[6])
+		return true;
+	char *end;
+	if (name[6] != ':' || name[7] < '0' || name[7] > '9')
+		return false;
+	*index = strtoul(name + 7, &end, 10);
+	return !*end && *index < 1000;
+}
+
+clast_status device_open(const char *name, device **out, clast_diag *d)
+{
+	size_t index;
+	*out = NULL;
+	if (!name || !*name || !strcmp(name, "cpu"))
+		return CLAST_OK;
+	if (!parse_name(name, &index))
+		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\" is unknown; known are cpu, opencl and opencl:N", quote(name).text);
+	if (!backend)
+		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\": this build has no OpenCL (CLAST_OPENCL=OFF)", quote(name).text);
+	clast_status s = CLAST_OK;
+	pthread_mutex_lock(&lock);
+	device *x = opened;
+	while (x && x->index != index)
+		x = x->next;
+	if (!x && !(s = backend->open(index, &x, d))) {
+		x->backend = backend;
+		x->index = index;
+		x->next = opened;
+		opened = x;
+	}
+	if (!s) {
+		x->references++;
+		*out = x;
+	}
+	pthread_mutex_unlock(&lock);
+	return s;
+}
+
+void device_close(device **handle)
+{
+	device *x = *handle;
+	*handle = NULL;
+	if (!x)
+		return;
+	pthread_mutex_lock(&lock);
+	if (!--x->references) {
+		device **at = &opened;
+		while (*at != x)
+			at = &(*at)->next;
+		*at = x->next;
+		x->backend->close(x);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+const char *device_name(const device *x)
+{
+	return x->name;
+}
+
+bool device_computes(const device *x, kernel_id kernel)
+{
+	return x->backend->computes(x, kernel);
+}
+
+const weights_packing *device_packing(const device *x, packing_id packing)
+{
+	return x->backend->packing(x, packing);
+}
+
+clast_status device_alloc(device *x, size_t bytes, const void *content, device_memory **out, clast_diag *d)
+{
+	*out = NULL;
+	return x->backend->alloc(x, bytes, content, out, d);
+}
+
+void device_free(device_memory **memory)
+{
+	device_memory *x = *memory;
+	*memory = NULL;
+	if (x)
+		x->backend->free(x);
+}
+
+clast_status device_call_create(device *x, kernel_id kernel, const void *params, uint32_t present, bump *region,
+                                device_call **out, clast_diag *d)
+{
+	*out = NULL;
+	return x->backend->call_create(x, kernel, params, present, region, out, d);
+}
+
+clast_status device_queue_create(device *x, device_queue **out, clast_diag *d)
+{
+	*out = NULL;
+	return x->backend->queue_create(x, out, d);
+}
+
+void device_queue_free(device_queue **queue)
+{
+	device_queue *x = *queue;
+	*queue = NULL;
+	if (x)
+		x->backend->queue_free(x);
+}
+
+clast_status device_launch(device_queue *q, const device_call *call, size_t n, const device_arg *args, clast_diag *d)
+{
+	return q->backend->launch(q, call, n, args, d);
+}
+
+clast_status device_write(device_queue *q, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d)
+{
+	return bytes ? q->backend->write(q, to, offset, from, bytes, d) : CLAST_OK;
+}
+
+clast_status device_read(device_queue *q, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d)
+{
+	return bytes ? q->backend->read(q, from, offset, to, bytes, d) : CLAST_OK;
+}
+
+clast_status device_finish(device_queue *q, clast_diag *d)
+{
+	return q->backend->finish(q, d);
+}

@@ -1,0 +1,78 @@
+/* Devices other than the CPU: memory, kernel calls, a queue.
+ *
+ * A device is opened by name and shared by every plan of the process that names it. Memory and calls belong to a device and
+ * may be used by many threads; a queue belongs to one session and runs what it is given in order. The CPU itself is no
+ * device: its calls are run by the thread pool (a plan's device is then NULL).
+ *
+ * Everything a driver can refuse comes back as CLAST_ERROR_DEVICE, or CLAST_ERROR_MEMORY where memory is short, with the
+ * driver's error by name; a source that does not compile comes with the compiler's log. */
+#ifndef CLAST_DEVICE_H
+#define CLAST_DEVICE_H
+
+#include "diag.h"
+#include "kernels.h"
+#include "mem.h"
+
+typedef struct device device;
+typedef struct device_memory device_memory;
+typedef struct device_queue device_queue;
+typedef struct device_call device_call;
+
+/* ---- What there is ---- */
+
+typedef struct device_info {
+	char name[128], platform[128], driver[128], version[128];
+	char type[16];           /* "gpu", "cpu", "accelerator" */
+	uint32_t compute_units;
+	uint64_t memory_bytes, largest_bytes; /* of all and of one buffer */
+	bool host_memory;        /* shared with the host */
+	bool half;               /* arithmetic on float16 */
+} device_info;
+
+/* Devices in the order of "opencl:N". 0 where there is no platform or no loader; d then says which. */
+size_t device_count(clast_diag *d);
+/* CLAST_ERROR_ARGUMENT past the end. */
+clast_status device_describe(size_t index, device_info *info);
+
+/* ---- A device ---- */
+
+/* NULL, "" and "cpu" give *out NULL. "opencl" is the first GPU, or the first device where there is none. */
+clast_status device_open(const char *name, device **out, clast_diag *d);
+void device_close(device **dev);
+const char *device_name(const device *dev); /* as its driver calls it */
+/* Whether calls of this kernel exist at all; single calls may still be refused. */
+bool device_computes(const device *dev, kernel_id kernel);
+/* NULL where no kernel of the device reads the packing. */
+const weights_packing *device_packing(const device *dev, packing_id packing);
+
+/* ---- Memory ---- */
+
+/* bytes may be 0. content, if not NULL, is copied before the function returns. */
+clast_status device_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d);
+void device_free(device_memory **memory);
+
+/* ---- Calls ---- */
+
+/* Compiles what the call needs, unless it is compiled already; CLAST_ERROR_UNSUPPORTED without a message where no kernel
+ * computes these parameters. Bit i of `present`: args[i] is not NULL. The call lives in the region and needs no end. */
+clast_status device_call_create(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
+                                device_call **out, clast_diag *d);
+
+typedef struct device_arg {
+	device_memory *memory; /* NULL: absent */
+	size_t offset_bytes;
+} device_arg;
+
+/* ---- A queue ---- */
+
+clast_status device_queue_create(device *dev, device_queue **out, clast_diag *d);
+void device_queue_free(device_queue **queue);
+/* Enqueues; returns before the call has run. */
+clast_status device_launch(device_queue *queue, const device_call *call, size_t arg_count, const device_arg *args, clast_diag *d);
+/* Both return when the bytes have been copied; what was enqueued before has run by then. */
+clast_status device_write(device_queue *queue, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d);
+clast_status device_read(device_queue *queue, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d);
+/* Waits until everything has run. */
+clast_status device_finish(device_queue *queue, clast_diag *d);
+
+#endif

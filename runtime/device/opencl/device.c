@@ -1,0 +1,343 @@
+/* Devices, memory, calls and queues of OpenCL. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "opencl.h"
+
+/* ---- What there is ---- */
+
+#define MOST_PLATFORMS 16
+#define MOST_DEVICES 64
+
+typedef struct listing {
+	cl_platform_id platform[MOST_DEVICES];
+	cl_device_id id[MOST_DEVICES];
+	size_t count;
+} listing;
+
+static clast_status list_devices(const opencl_api *cl, listing *l, clast_diag *d)
+{
+	cl_platform_id platforms[MOST_PLATFORMS];
+	cl_uint count = 0;
+	l->count = 0;
+	if (cl->clGetPlatformIDs(MOST_PLATFORMS, platforms, &count) || !count)
+		return fail(d, CLAST_ERROR_DEVICE, "OpenCL: no platform is installed (drivers register in /etc/OpenCL/vendors)");
+	for (cl_uint i = 0; i < count && i < MOST_PLATFORMS; i++) {
+		cl_uint found = 0;
+		const size_t room = MOST_DEVICES - l->count;
+		if (cl->clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, (cl_uint)room, l->id + l->count, &found))
+			continue;
+		for (cl_uint k = 0; k < found && k < room; k++)
+			l->platform[l->count++] = platforms[i];
+	}
+	return l->count ? CLAST_OK : fail(d, CLAST_ERROR_DEVICE, "OpenCL: the platforms installed have no device");
+}
+
+static void describe(const opencl_api *cl, cl_platform_id platform, cl_device_id id, device_info *info)
+{
+	cl_device_type type = 0;
+	cl_bool shared = CL_FALSE;
+	cl_uint units = 0, half = 0;
+	cl_ulong all = 0, largest = 0;
+	memset(info, 0, sizeof *info);
+	cl->clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof info->platform - 1, info->platform, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof info->name - 1, info->name, NULL);
+	cl->clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof info->driver - 1, info->driver, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_VERSION, sizeof info->version - 1, info->version, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof shared, &shared, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof all, &all, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof largest, &largest, NULL);
+	cl->clGetDeviceInfo(id, CL_DEVICE_PREFERRED_VECTOR_WIDTH_HALF, sizeof half, &half, NULL);
+	snprintf(info->type, sizeof info->type, "%s",
+	         type & CL_DEVICE_TYPE_GPU ? "gpu" : type & CL_DEVICE_TYPE_CPU ? "cpu" : "accelerator");
+	info->compute_units = units;
+	info->memory_bytes = all;
+	info->largest_bytes = largest;
+	info->host_memory = shared;
+	info->half = half > 0;
+}
+
+static size_t count_devices(clast_diag *d)
+{
+	listing l;
+	const opencl_api *cl = opencl_load(d);
+	return cl && !list_devices(cl, &l, d) ? l.count : 0;
+}
+
+static clast_status describe_device(size_t index, device_info *info)
+{
+	listing l;
+	const opencl_api *cl = opencl_load(NULL);
+	if (!cl || list_devices(cl, &l, NULL) || index >= l.count)
+		return CLAST_ERROR_ARGUMENT;
+	describe(cl, l.platform[index], l.id[index], info);
+	return CLAST_OK;
+}
+
+/* ---- A device ---- */
+
+static size_t best_of(const opencl_api *cl, const listing *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		cl_device_type type = 0;
+		if (!cl->clGetDeviceInfo(l->id[i], CL_DEVICE_TYPE, sizeof type, &type, NULL) && type & CL_DEVICE_TYPE_GPU)
+			return i;
+	}
+	return 0;
+}
+
+static void set_target(opencl_device *x)
+{
+	cl_uint width = 4;
+	size_t group = 64;
+	const bool cpu = !strcmp(x->info.type, "cpu");
+	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
+	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+	x->target.host_cpu = cpu;
+	x->target.vector = cpu && width >= 8 ? 8 : 4;
+	x->target.lanes = cpu ? 1 : 64;
+	x->target.max_group = group < 256 ? group : 256;
+	while (x->target.lanes > x->target.max_group)
+		x->target.lanes /= 2;
+}
+
+static void close_device(device *base)
+{
+	opencl_device *x = (opencl_device *)base;
+	opencl_release_programs(x);
+	if (x->context)
+		x->cl->clReleaseContext(x->context);
+	pthread_mutex_destroy(&x->lock);
+	mem boot = x->memory;
+	mem_free(&boot, x, sizeof *x);
+}
+
+static clast_status open_device(size_t index, device **out, clast_diag *d)
+{
+	listing l;
+	cl_int e;
+	mem boot;
+	const opencl_api *cl = opencl_load(d);
+	if (!cl)
+		return CLAST_ERROR_DEVICE;
+	clast_status s = list_devices(cl, &l, d);
+	if (s)
+		return s;
+	const size_t at = index == SIZE_MAX ? best_of(cl, &l) : index;
+	if (at >= l.count)
+		return fail(d, CLAST_ERROR_DEVICE, "OpenCL: there is no device %zu; 'clast devices' lists %zu of them", at, l.count);
+	mem_init(&boot, NULL, 0);
+	opencl_device *x = mem_calloc(&boot, sizeof *x);
+	if (!x)
+		return fail_memory(d, sizeof *x);
+	mem_init(&x->memory, NULL, 0);
+	pthread_mutex_init(&x->lock, NULL);
+	x->cl = cl;
+	x->id = l.id[at];
+	describe(cl, l.platform[at], x->id, &x->info);
+	memcpy(x->base.name, x->info.name, sizeof x->base.name);
+	const cl_context_properties properties[] = { CL_CONTEXT_PLATFORM, (cl_context_properties)l.platform[at], 0 };
+	x->context = cl->clCreateContext(properties, 1, &x->id, NULL, NULL, &e);
+	if (e) {
+		x->context = NULL;
+		close_device(&x->base);
+		return opencl_failed(e, "clCreateContext", d);
+	}
+	set_target(x);
+	*out = &x->base;
+	return CLAST_OK;
+}
+
+static bool computes(const device *dev, kernel_id kernel)
+{
+	(void)dev;
+	return opencl_kernel(kernel) != NULL;
+}
+
+static const weights_packing *packing(const device *dev, packing_id id)
+{
+	(void)dev;
+	return opencl_packing(id);
+}
+
+/* ---- Memory ---- */
+
+typedef struct opencl_memory {
+	device_memory base;
+	opencl_device *device;
+	cl_mem buffer;
+} opencl_memory;
+
+static clast_status alloc_memory(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d)
+{
+	opencl_device *x = (opencl_device *)dev;
+	cl_int e;
+	if (bytes > x->info.largest_bytes)
+		return fail(d, CLAST_ERROR_MEMORY, "OpenCL: a buffer of %zu bytes; %s allows %llu", bytes, x->info.name,
+		            (unsigned long long)x->info.largest_bytes);
+	opencl_memory *m = mem_calloc(&x->memory, sizeof *m);
+	if (!m)
+		return fail_memory(d, sizeof *m);
+	const size_t size = bytes ? bytes : 4;
+	const bool copy = content && bytes;
+	m->buffer = x->cl->clCreateBuffer(x->context, CL_MEM_READ_WRITE | (copy ? CL_MEM_COPY_HOST_PTR : 0), size,
+	                                  copy ? (void *)content : NULL, &e);
+	if (e) {
+		mem_free(&x->memory, m, sizeof *m);
+		return opencl_failed(e, "clCreateBuffer", d);
+	}
+	m->base = (device_memory){ &device_opencl, bytes };
+	m->device = x;
+	*out = &m->base;
+	return CLAST_OK;
+}
+
+static void free_memory(device_memory *base)
+{
+	opencl_memory *m = (opencl_memory *)base;
+	opencl_device *x = m->device;
+	x->cl->clReleaseMemObject(m->buffer);
+	mem_free(&x->memory, m, sizeof *m);
+}
+
+/* ---- Calls ---- */
+
+static clast_status create_call(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
+                                device_call **out, clast_diag *d)
+{
+	opencl_device *x = (opencl_device *)dev;
+	const opencl_make make = opencl_kernel(kernel);
+	opencl_work *w = make ? mem_alloc(&x->memory, sizeof *w) : NULL;
+	opencl_program *compiled = NULL;
+	clast_status s = CLAST_OK;
+	if (!make)
+		return CLAST_ERROR_UNSUPPORTED;
+	if (!w)
+		return fail_memory(d, sizeof *w);
+	if (!make(&x->target, params, present, w) || w->operands & ~present)
+		s = CLAST_ERROR_UNSUPPORTED;
+	if (!s && w->global[0] && w->global[1] && w->global[2])
+		s = opencl_compile(x, w, &compiled, d);
+	device_call *c = s ? NULL : bump_alloc(region, sizeof *c + w->args_bytes);
+	if (!s && !c)
+		s = fail_memory(d, sizeof *c);
+	if (c) {
+		*c = (device_call){ .program = compiled, .operands = w->operands, .args_bytes = w->args_bytes };
+		memcpy(c->global, w->global, sizeof c->global);
+		memcpy(c->local, w->local, sizeof c->local);
+		memcpy(c->args, w->args, w->args_bytes);
+		*out = c;
+	}
+	mem_free(&x->memory, w, sizeof *w);
+	return s;
+}
+
+/* ---- Queues ---- */
+
+typedef struct opencl_queue {
+	device_queue base;
+	opencl_device *device;
+	cl_command_queue queue;
+} opencl_queue;
+
+static clast_status create_queue(device *dev, device_queue **out, clast_diag *d)
+{
+	opencl_device *x = (opencl_device *)dev;
+	cl_int e;
+	opencl_queue *q = mem_calloc(&x->memory, sizeof *q);
+	if (!q)
+		return fail_memory(d, sizeof *q);
+	q->queue = x->cl->clCreateCommandQueue(x->context, x->id, 0, &e);
+	if (e) {
+		mem_free(&x->memory, q, sizeof *q);
+		return opencl_failed(e, "clCreateCommandQueue", d);
+	}
+	q->base.backend = &device_opencl;
+	q->device = x;
+	*out = &q->base;
+	return CLAST_OK;
+}
+
+static void free_queue(device_queue *base)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	opencl_device *x = q->device;
+	x->cl->clFinish(q->queue);
+	x->cl->clReleaseCommandQueue(q->queue);
+	mem_free(&x->memory, q, sizeof *q);
+}
+
+static cl_int set_arguments(const opencl_api *cl, const device_call *c, size_t n, const device_arg *args)
+{
+	cl_uint at = 0;
+	cl_int e = CL_SUCCESS;
+	for (size_t i = 0; i < n && i < OPENCL_MAX_OPERANDS && !e; i++) {
+		if (!(c->operands >> i & 1))
+			continue;
+		const cl_ulong offset = args[i].offset_bytes;
+		const opencl_memory *m = (const opencl_memory *)args[i].memory;
+		e = m ? cl->clSetKernelArg(c->program->kernel, at++, sizeof m->buffer, &m->buffer) : CL_INVALID_ARG_VALUE;
+		if (!e)
+			e = cl->clSetKernelArg(c->program->kernel, at++, sizeof offset, &offset);
+	}
+	return e ? e : cl->clSetKernelArg(c->program->kernel, at, c->args_bytes, c->args);
+}
+
+static clast_status launch(device_queue *base, const device_call *c, size_t n, const device_arg *args, clast_diag *d)
+{
+	const opencl_queue *q = (opencl_queue *)base;
+	opencl_device *x = q->device;
+	if (!c->program)
+		return CLAST_OK;
+	pthread_mutex_lock(&x->lock);
+	cl_int e = set_arguments(x->cl, c, n, args);
+	const bool set = !e;
+	if (set)
+		e = x->cl->clEnqueueNDRangeKernel(q->queue, c->program->kernel, 3, NULL, c->global, c->local, 0, NULL, NULL);
+	pthread_mutex_unlock(&x->lock);
+	return opencl_failed(e, set ? "clEnqueueNDRangeKernel" : "clSetKernelArg", d);
+}
+
+static clast_status write_memory(device_queue *base, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d)
+{
+	const opencl_queue *q = (opencl_queue *)base;
+	const opencl_memory *m = (opencl_memory *)to;
+	return opencl_failed(q->device->cl->clEnqueueWriteBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, from, 0, NULL, NULL),
+	                     "clEnqueueWriteBuffer", d);
+}
+
+static clast_status read_memory(device_queue *base, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d)
+{
+	const opencl_queue *q = (opencl_queue *)base;
+	const opencl_memory *m = (const opencl_memory *)from;
+	return opencl_failed(q->device->cl->clEnqueueReadBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, to, 0, NULL, NULL),
+	                     "clEnqueueReadBuffer", d);
+}
+
+static clast_status finish(device_queue *base, clast_diag *d)
+{
+	const opencl_queue *q = (opencl_queue *)base;
+	return opencl_failed(q->device->cl->clFinish(q->queue), "clFinish", d);
+}
+
+const device_backend device_opencl = {
+	.name = "opencl",
+	.count = count_devices,
+	.describe = describe_device,
+	.open = open_device,
+	.close = close_device,
+	.computes = computes,
+	.packing = packing,
+	.alloc = alloc_memory,
+	.free = free_memory,
+	.call_create = create_call,
+	.queue_create = create_queue,
+	.queue_free = free_queue,
+	.launch = launch,
+	.write = write_memory,
+	.read = read_memory,
+	.finish = finish,
+};
