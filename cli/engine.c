@@ -106,20 +106,28 @@ static clast_status read_interface(engine *e, problem *p)
 	return s;
 }
 
-clast_status engine_load(engine *e, const options *o, const char *path, problem *p)
+clast_status engine_model_options(engine *e, const options *o, const char *path, clast_model_options *mo,
+				  problem *p)
 {
-	*e = (engine){ .path = path,
-		       .last_inputs = o->input_layout.count && !strcmp(o->input_layout.text, "last") };
-	clast_status s = parse_shapes(e, o, p);
-	if (s)
-		return s;
-	const clast_model_options mo = {
-		.struct_size = sizeof(mo),
+	*e = (engine){ .path = path };
+	const clast_status s = parse_shapes(e, o, p);
+	*mo = (clast_model_options){
+		.struct_size = sizeof(*mo),
 		.limits.memory_bytes = o->max_memory.number,
 		.progress = keep_going,
 		.shape_count = o->shape.count,
 		.shapes = e->shapes,
 	};
+	return s;
+}
+
+clast_status engine_load(engine *e, const options *o, const char *path, problem *p)
+{
+	clast_model_options mo;
+	clast_status s = engine_model_options(e, o, path, &mo, p);
+	if (s)
+		return s;
+	e->last_inputs = o->input_layout.count && !strcmp(o->input_layout.text, "last");
 	s = problem_in(p, path, clast_model_load(path, &mo, &e->model, &p->diag));
 	if (!s)
 		s = problem_in(p, path, read_interface(e, p));

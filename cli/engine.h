@@ -23,6 +23,9 @@ typedef struct engine {
 /* "min" unless --strategy says otherwise. */
 const char *engine_strategy(const options *o);
 
+/* How the options want the model at path read; e owns what mo points to. */
+CLAST_MUST_CHECK clast_status engine_model_options(engine *e, const options *o, const char *path,
+						   clast_model_options *mo, problem *p);
 /* Imports the model and reads what is known of its inputs and outputs. */
 CLAST_MUST_CHECK clast_status engine_load(engine *e, const options *o, const char *path, problem *p);
 /* Plans it; strategy NULL: as the options say. */

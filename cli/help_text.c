@@ -194,14 +194,20 @@ static void complete_bash(FILE *f)
 	      f);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(f, "%s%s", i ? " " : "", commands[i].name);
-	fputs("\"\n\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n\t\treturn\n\tfi\n\tcase $previous "
-	      "in\n",
+	fputs("\"\n\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n\t\treturn\n\tfi\n"
+	      "\tcase ${COMP_WORDS[1]}:$previous in\n",
 	      f);
 	for (size_t i = 0; i < option_spec_count; i++) {
 		const option_spec *s = &option_specs[i];
 		if (!s->words || completes_files(s))
 			continue;
-		fprintf(f, "\t--%s) COMPREPLY=($(compgen -W \"", s->name);
+		const char *bar = "\t";
+		for (size_t k = 0; k < COMMAND_COUNT; k++)
+			if (option_applies(s, &commands[k])) { /* options of one name may take other words elsewhere */
+				fprintf(f, "%s%s:--%s", bar, commands[k].name, s->name);
+				bar = "|";
+			}
+		fputs(") COMPREPLY=($(compgen -W \"", f);
 		print_words(f, s->words);
 		fputs("\" -- \"$word\")); return ;;\n", f);
 	}

@@ -125,11 +125,30 @@ static clast_status name_graph(importer *x)
 	return CLAST_OK;
 }
 
+/* Kept for whoever writes the model again. */
+static clast_status note_versions(importer *x)
+{
+	clast_model *m = x->m;
+	const Clast__ModelProto *p = x->proto;
+	m->ir_version = p->ir_version;
+	m->opsets = bump_array(&m->region, p->n_opset_import, sizeof(*m->opsets));
+	for (size_t i = 0; m->opsets && i < p->n_opset_import; i++) {
+		const char *domain = or_empty(p->opset_import[i]->domain);
+		char *copy = bump_string(&m->region, domain, strlen(domain));
+		if (!copy)
+			return fail_memory(x->d, strlen(domain));
+		m->opsets[m->opset_count++] = (opset_import){ copy, p->opset_import[i]->version };
+	}
+	return m->opsets ? CLAST_OK : fail_memory(x->d, 0);
+}
+
 static clast_status read_model(importer *x)
 {
 	clast_status status = unpack(x);
 	if (!status)
 		status = check_model(x);
+	if (!status)
+		status = note_versions(x);
 	if (!status)
 		status = list_functions(x);
 	if (!status)

@@ -89,6 +89,24 @@ not_a_model() { # PROGRAM
 	done
 }
 
+# converted PROGRAM DIR FLOOR OPTIONS...: the cases of a suite give the same answers once they are converted.
+converted() {
+	local program=$1 dir=$2 floor=$3 out=$logs/converted case name
+	shift 3
+	rm -rf $out
+	for case in "$dir"/*/; do
+		name=$(basename "$case")
+		mkdir -p "$out/$name"
+		if "$program" convert "$case/model.onnx" -o "$out/$name/model.onnx" "$@" >/dev/null 2>$logs/convert.err; then
+			ln -s "$case"test_data_set_* "$out/$name"
+		else
+			grep -q 'unsupported\|not supported' $logs/convert.err || { cat $logs/convert.err; return 1; }
+			rmdir "$out/$name" || return
+		fi
+	done
+	suite "$program" $out "$floor"
+}
+
 installed() { # the example compiles against an installed package, shared and static
 	local prefix=$PWD/build/test-install
 	rm -rf "$prefix"
@@ -120,6 +138,9 @@ check "the same bits at any number of threads" same_bits $clast
 check "ONNX node cases" suite $clast $nodes $nodes_floor
 check "ONNX node cases, orders at random" suite $clast $nodes $nodes_floor --strategy random:1
 check "ONNX node cases under sanitizers" suite $debug $nodes $nodes_floor --threads 2
+check "ONNX node cases, converted" converted $clast $nodes $nodes_floor --layout first
+check "ONNX node cases, converted at random" converted $clast $nodes $nodes_floor --layout last \
+	--input-layout keep --output-layout keep --strategy random:1
 check "what is no model is rejected" not_a_model $debug
 check "a small model cut at every byte" cut_everywhere $debug $nodes/test_batchnorm_epsilon/model.onnx 1
 check "the embedded network cut at many places" cut_everywhere $debug models/digits/model.onnx 1777

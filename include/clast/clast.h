@@ -204,6 +204,31 @@ CLAST_API CLAST_MUST_CHECK clast_status clast_model_input(const clast_model *mod
 CLAST_API CLAST_MUST_CHECK clast_status clast_model_output(const clast_model *model, size_t index,
                                                            clast_value_info *info);
 
+/* Conversion: reads an ONNX model and writes the same network channels-first or channels-last, with as few Transpose nodes as the
+ * operators of ONNX allow. Constants are folded and permuted, nodes that change nothing left out; all else stays as it is. */
+typedef struct clast_convert_options {
+	size_t struct_size;
+	const clast_model_options *model; /* how the model is read; may be NULL */
+	const char *layout;        /* "first" [default] or "last": the order asked for */
+	/* "first", "last" or "keep" [layout]: the axes of inputs and outputs that have an axis of channels. Names stay. */
+	const char *input_layout, *output_layout;
+	const char *strategy;      /* as of a plan [min] */
+	const char *objective;     /* "count" [default]: few Transpose nodes; "bytes": few bytes in them */
+	bool external_data;        /* constants of 1 KiB and more go to PATH.data */
+} clast_convert_options;
+
+typedef struct clast_convert_report {
+	size_t struct_size;
+	size_t nodes_before, nodes;             /* bodies counted */
+	size_t transposes_before, transposes;
+	bool optimal;                           /* no choice of orders needs fewer; for strategy min */
+} clast_convert_report;
+
+/* path is written as a whole or not at all; it may be the model's own path. report may be NULL. */
+CLAST_API CLAST_MUST_CHECK clast_status clast_model_convert(const char *path, const char *converted_path,
+                                                            const clast_convert_options *options,
+                                                            clast_convert_report *report, clast_diag *diag);
+
 /* Models built by calls: begin, add in topological order, end. Names are copied. An attribute's value is taken from
  * the member that its type names. */
 typedef enum clast_attribute_type {

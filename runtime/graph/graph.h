@@ -53,6 +53,12 @@ typedef struct graph {
 	size_t capture_count, capture_capacity;
 } graph;
 
+/* A domain and its version that a model was written against. */
+typedef struct opset_import {
+	const char *domain;
+	int64_t version;
+} opset_import;
+
 typedef struct clast_model {
 	_Atomic uint32_t references; /* the handle and every plan */
 	mem memory;
@@ -77,6 +83,11 @@ typedef struct clast_model {
 		size_t bytes;
 	} *mappings;
 	size_t mapping_count, mapping_capacity;
+	/* As the file says, for writing the model again; nothing in a model built by calls. */
+	opset_import *opsets;
+	size_t opset_count;
+	int64_t ir_version;
+	bool keep_quantised;         /* folding leaves quantised constants as they are */
 } clast_model;
 
 /* Subgraphs of one node. */

@@ -178,6 +178,11 @@ static bool refine(dim_table *t, const order *o, const shape *s, order *out, int
 	return true;
 }
 
+bool order_split(dim_table *t, const order *o, const shape *s, order *out, int *axes, dim *inner)
+{
+	return refine(t, o, s, out, axes, inner);
+}
+
 bool order_refine(dim_table *t, const order *o, const shape *s, order *out)
 {
 	int axes[ORDER_MAX_FACTORS];

@@ -43,6 +43,8 @@ bool order_blocked(dim_table *t, const shape *s, int axis, int64_t block, order 
 /* Splits factors at the axis boundaries of s so that each lies within one axis; false where divisibility cannot be proved.
  * The result is not merged. */
 bool order_refine(dim_table *t, const order *o, const shape *s, order *out);
+/* The same, and for each factor the axis that holds it and its digit there: index along the axis / inner % extent. */
+bool order_split(dim_table *t, const order *o, const shape *s, order *out, int *axes, dim *inner);
 /* The order of Transpose(x, perm) when nothing moves; s is the shape of x. */
 bool order_transpose(dim_table *t, const order *o, const shape *s, const int *perm, order *out);
 /* Memory axes as logical axes, outermost first, for orders that keep every axis whole: perm[i] is the axis at place i. Axes of

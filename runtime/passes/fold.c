@@ -92,7 +92,8 @@ static bool is_done(const clast_model *m, const node *n)
 
 static bool is_foldable(const clast_model *m, const node *n)
 {
-	if (n->op->flags & (OP_RANDOM | OP_BODIES) || n->n_out > 64)
+	if (n->op->flags & (OP_RANDOM | OP_BODIES) || n->n_out > 64 ||
+	    (m->keep_quantised && !n->op->domain[0] && !strcmp(n->op->name, "DequantizeLinear")))
 		return false;
 	for (uint32_t i = 0; i < n->n_in; i++)
 		if (n->in[i] != NO_ID && !m->values[n->in[i]].constant)

@@ -14,6 +14,8 @@ typedef struct pass {
 
 /* Infers, folds and simplifies; called once after import. */
 clast_status passes_run(clast_model *m, clast_diag *d);
+/* Only those that leave every operator as the model has it: folding (but for quantised weights), and no nodes that change nothing. For models that are written again. */
+clast_status passes_clean(clast_model *m, clast_diag *d);
 
 /* The only user of a value: a live node of the same graph; NO_ID if there are others or it is an output. Valid after graph_count_uses
  * and with users[] as made by pass_users. */

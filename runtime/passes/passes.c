@@ -12,17 +12,29 @@ static const pass *const list[] = {
 #undef PASS
 };
 
-clast_status passes_run(clast_model *m, clast_diag *d)
+static clast_status run_list(clast_model *m, size_t n, const pass *const *passes, clast_diag *d)
 {
 	clast_status s = CLAST_OK;
-	for (size_t i = 0; !s && i < sizeof list / sizeof *list; i++) {
-		s = list[i]->run(m, d);
+	for (size_t i = 0; !s && i < n; i++) {
+		s = passes[i]->run(m, d);
 		if (!s)
 			s = graph_sweep(m, d);
-		if (!s && m->progress && !m->progress(m->progress_context, (double)(i + 1) / (sizeof list / sizeof *list)))
+		if (!s && m->progress && !m->progress(m->progress_context, (double)(i + 1) / (double)n))
 			s = fail(d, CLAST_ERROR_CANCELLED, "loading was cancelled");
 	}
 	return s;
+}
+
+clast_status passes_run(clast_model *m, clast_diag *d)
+{
+	return run_list(m, sizeof list / sizeof *list, list, d);
+}
+
+clast_status passes_clean(clast_model *m, clast_diag *d)
+{
+	static const pass *const clean[] = { &pass_fold, &pass_dropout, &pass_identity };
+	m->keep_quantised = true;
+	return run_list(m, sizeof clean / sizeof *clean, clean, d);
 }
 
 static void note_users(clast_model *m, user_table *t, graph_id id)

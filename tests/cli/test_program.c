@@ -9,7 +9,7 @@
 #include "program.h"
 
 #define DIGITS CLAST_MODELS "/digits"
-static const char *const commands[] = { "run", "verify", "inspect", "bench", "ops", "devices", "help" };
+static const char *const commands[] = { "run", "verify", "inspect", "bench", "convert", "ops", "devices", "help" };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 /* One line that begins as errors do, and one with a hint, and no data. */
@@ -116,6 +116,10 @@ Test(program, usage_errors_exit_with_2)
 		{ "run", DIGITS "/model.onnx", "--nonsense" },
 		{ "run", DIGITS "/model.onnx", "--threads", "many" },
 		{ "run", DIGITS "/model.onnx", "--objective", "nonsense" },
+		{ "convert" },
+		{ "convert", DIGITS "/model.onnx" },
+		{ "convert", DIGITS "/model.onnx", "-o/tmp/x.onnx", "--layout=keep" },
+		{ "convert", DIGITS "/model.onnx", "-o/tmp/x.onnx", "--strategy=none" },
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		result r = run_clast(wrong[i]);
@@ -322,6 +326,35 @@ Test(program, references_that_agree_exit_with_0_and_others_with_1)
 	write_file(in_folder(folder, "wrong/tol"), "nonsense\n", 9);
 	r = RUN("verify", wrong_model, "--ref", in_folder(folder, "wrong"));
 	expect_error(&r, 4, "tol");
+	remove_folder(folder);
+}
+
+Test(program, a_converted_model_gives_the_same_answers)
+{
+	const char *folder = make_folder(), *path = in_folder(folder, "model.onnx"), *model = DIGITS "/model.onnx";
+	static const char *const layouts[] = { "first", "last" }, *const strategies[] = { "min", "last", "random:1" };
+	for (size_t i = 0; i < 6; i++) {
+		result r = RUN("convert", model, "-o", path, "--layout", layouts[i / 3], "--strategy", strategies[i % 3],
+			       "--input-layout", "keep", "--output-layout", "keep");
+		expect_fine(&r, "transpose ");
+		r = RUN("verify", path, "--ref", DIGITS);
+		expect_fine(&r, "3 passed, 0 failed");
+	}
+	result r = RUN("convert", model, "-o", path, "--layout", "last", "--output-layout", "keep", "--external-data", "--json");
+	json_t *root = expect_json(&r);
+	cr_expect_eq(number(root, "transposes"), 1); /* of the picture */
+	cr_expect(json_is_true(json_object_get(root, "optimal")));
+	const json_t *shape = json_object_get(json_array_get(json_object_get(root, "inputs"), 0), "shape");
+	cr_expect_eq(json_integer_value(json_array_get(shape, 3)), 3);
+	json_decref(root);
+	r = RUN("convert", path, "-o", path, "--layout", "first"); /* back, in place */
+	expect_fine(&r, "transpose 0 of 1 (optimal)");
+	r = RUN("verify", path, "--ref", DIGITS);
+	expect_fine(&r, "3 passed, 0 failed");
+	r = RUN("convert", model, "-o", in_folder(folder, "none/model.onnx"));
+	expect_error(&r, 4, "none/model.onnx");
+	r = RUN("convert", in_folder(folder, "missing.onnx"), "-o", path);
+	expect_error(&r, 4, "missing.onnx");
 	remove_folder(folder);
 }
 

@@ -1,0 +1,77 @@
+#include "convert.h"
+
+#include <string.h>
+
+#include "rewrite.h"
+
+static clast_status begin(converter *c)
+{
+	clast_model *m = c->m;
+	const graph *g = &m->graphs[c->g];
+	bump_init(&c->scratch, &m->memory);
+	problem_init(&c->problem, &m->memory);
+	c->value_count = m->value_count;
+	c->node_count = g->node_count;
+	c->values = bump_array(&c->scratch, m->value_count + 1, sizeof *c->values);
+	c->nodes = bump_array(&c->scratch, g->node_count + 1, sizeof *c->nodes);
+	if (!c->values || !c->nodes)
+		return fail_memory(c->d, 0);
+	for (size_t i = 0; i < m->value_count; i++) {
+		c->values[i].class = PROBLEM_NONE;
+		c->values[i].role = NO_ROLE;
+		c->values[i].alias = NO_ID;
+	}
+	for (size_t i = 0; i < g->node_count; i++)
+		c->nodes[i].node = g->nodes[i];
+	c->opset = NEWEST_OPSET;
+	for (size_t i = 0; i < m->opset_count; i++)
+		if (!m->opsets[i].domain[0] || !strcmp(m->opsets[i].domain, "ai.onnx"))
+			c->opset = m->opsets[i].version;
+	return CLAST_OK;
+}
+
+static void end(converter *c)
+{
+	problem_release(&c->problem);
+	mem_free(&c->m->memory, c->class_value, c->class_capacity * sizeof *c->class_value);
+	bump_release(&c->scratch);
+}
+
+/* A graph, then the bodies of its nodes; their depth is bounded by the importer. */
+static clast_status convert_graph(clast_model *m, graph_id g, const convert_options *o, convert_report *r,
+				  clast_diag *d)
+{
+	converter c = { .m = m, .g = g, .o = o, .r = r, .d = d };
+	clast_status s = begin(&c);
+	if (!s)
+		s = convert_choose(&c);
+	if (!s)
+		s = convert_emit(&c);
+	end(&c);
+	for (size_t i = 0; !s && i < m->graphs[g].node_count; i++)
+		for (uint32_t b = 0; !s && b < m->nodes[m->graphs[g].nodes[i]].n_bodies; b++)
+			s = convert_graph(m, m->nodes[m->graphs[g].nodes[i]].bodies[b], o, r, d);
+	return s;
+}
+
+static void count(const clast_model *m, graph_id g, size_t *nodes, size_t *transposes)
+{
+	for (size_t i = 0; i < m->graphs[g].node_count; i++) {
+		const node *n = &m->nodes[m->graphs[g].nodes[i]];
+		*nodes += 1;
+		*transposes += n->op->rule == RULE_PERMUTE;
+		for (uint32_t b = 0; b < n->n_bodies; b++)
+			count(m, n->bodies[b], nodes, transposes);
+	}
+}
+
+clast_status convert_model(clast_model *m, const convert_options *o, convert_report *r, clast_diag *d)
+{
+	*r = (convert_report){ .optimal = true };
+	count(m, 0, &r->nodes_before, &r->transposes_before);
+	clast_status s = convert_graph(m, 0, o, r, d);
+	if (!s)
+		s = graph_sweep(m, d);
+	count(m, 0, &r->nodes, &r->transposes);
+	return s;
+}
