@@ -82,7 +82,7 @@ static void set_strides(const tensor_view *v, int spatial, image_strides *s, ptr
 		s->axis[a] = axes[1 + a] < 0 ? 0 : v->strides[axes[1 + a]];
 	if (v->dims[v->rank - 1] == 1)
 		s->axis[PIXEL] = 1;
-	*channel = v->dims[1] == 1 ? 1 : lower_run_stride(v, 1);
+	*channel = v->dims[1] == 1 || lower_block_stride(v) ? 1 : lower_run_stride(v, 1);
 }
 
 /* w is [first, second, kernel...] row-major; source.out or .in follows from which of the two axes is which. */
@@ -116,11 +116,18 @@ static bool keeps_groups(const axis_run *r, size_t groups, size_t each)
 	return true;
 }
 
+/* How channels are permuted; blocks of them are not. */
+static bool channel_run(lowering *l, const tensor_view *v, axis_run *run)
+{
+	memset(run, 0, sizeof *run);
+	return lower_block_stride(v) || lower_run(l, v, 1, run);
+}
+
 /* Permuted channels of input and output become permuted weights. */
 static bool absorb_channels(lowering *l, const weights_shape *form, weights_source *source, weight_key *key)
 {
 	axis_run in, out;
-	if (!lower_run(l, &l->in_view[0], 1, &in) || !lower_run(l, &l->out_view[0], 1, &out))
+	if (!channel_run(l, &l->in_view[0], &in) || !channel_run(l, &l->out_view[0], &out))
 		return false;
 	const bool depthwise = form->groups > 1 && form->in_channels == 1 && form->out_channels == 1;
 	if (depthwise ? !lower_runs_agree(&in, &out) : !keeps_groups(&in, form->groups, form->in_channels) || !keeps_groups(&out, form->groups, form->out_channels))
@@ -156,9 +163,13 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	kernel_axes(spatial, axes);
 	set_strides(&l->in_view[0], spatial, &p->in, &p->in_channel);
 	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
+	p->in_block = lower_block_stride(&l->in_view[0]);
+	p->out_block = lower_block_stride(&l->out_view[0]);
+	const int block_axes[6] = { axes[0], axes[1], axes[2], axes[3], AXIS_BLOCKS, AXIS_IN_BLOCK };
 	/* A kernel that transposes its results on their way out takes no residual. */
 	const size_t unit = kernel_is_first(kernel_number) ? 3 : p->out_channel == 1 ? 4 : 5;
-	if (!fuse_epilogue_along(l, 5, axes, unit, &p->epilogue, extra, &count))
+	if (!(p->out_block ? fuse_epilogue_blocks(l, 6, block_axes, &p->epilogue, extra, &count) :
+	                     fuse_epilogue_along(l, 5, axes, unit, &p->epilogue, extra, &count)))
 		return CLAST_ERROR_UNSUPPORTED;
 	const clast_status s = lower_weight(l, how, &p->weights, &source, &key, sizeof key, &weight);
 	if (s)
@@ -223,13 +234,14 @@ static clast_status lower_conv(lowering *l)
 	source.in = w->data->strides[1];
 	const bool depthwise = g.group > 1 && out == 1 && in == 1;
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
-	const bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST);
-	if (!last && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
+	const bool in_last = lower_lies(x, PORT_LAST) || lower_lies(x, PORT_BLOCKED);
+	const bool out_last = lower_lies(y, PORT_LAST) || lower_lies(y, PORT_BLOCKED);
+	if (!(in_last && out_last) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
 		return depthwise ? emit_conv(l, KERNEL_depthwise_first_f32, PACKING_DEPTHWISE_FIRST, &source, 6, &p) :
 		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
-	if (!lower_lies(y, PORT_LAST) && (depthwise || !lower_lies(y, PORT_FIRST)))
+	if (!out_last && (depthwise || !lower_lies(y, PORT_FIRST)))
 		return CLAST_ERROR_UNSUPPORTED;
-	if (last && suits_winograd(l, &p, 12)) {
+	if (in_last && out_last && suits_winograd(l, &p, 12)) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;
@@ -260,8 +272,15 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	size_t n = 0;
 	way[n++] = (lower_way){ PORT_LAST, PORT_LAST, depthwise ? 3 * flops : square && depth >= 32 ? flops / 1.6 : flops, bytes };
 	way[n++] = (lower_way){ PORT_FIRST, PORT_FIRST, depthwise ? 6 * flops : flops + 8 * columns, bytes };
+	const int64_t block = (int64_t)cpu_kernels_get()->vector, in_channels = x->in[0].shape.dims[1], groups = in_channels / w->dims[1];
+	const bool blocks_in = in_channels % block == 0 && (depthwise || groups == 1 || w->dims[1] % block == 0);
+	const bool blocks_out = w->dims[0] % block == 0 && (depthwise || groups == 1 || w->dims[0] / groups % block == 0);
+	if (blocks_in && blocks_out)
+		way[n++] = (lower_way){ PORT_BLOCKED, PORT_BLOCKED, way[0].flops * 1.02, bytes };
 	if (depthwise)
 		return n;
+	if (blocks_out && depth <= 4)
+		way[n++] = (lower_way){ PORT_FIRST, PORT_BLOCKED, flops, bytes };
 	/* With few channels the lines of the image are turned, else the columns. */
 	way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, depth <= 4 ? flops : flops + 12 * columns, bytes };
 	way[n++] = (lower_way){ PORT_LAST, PORT_FIRST, flops + 12 * out, bytes };

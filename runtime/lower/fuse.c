@@ -713,6 +713,38 @@ bool fuse_epilogue_strides(const lowering *l, size_t n, size_t unit, bool one, c
 	return true;
 }
 
+/* Strides of an operand along the axes of fuse_epilogue_blocks. */
+static bool block_strides(const tensor_view *v, size_t n, const int *axes, ptrdiff_t *out)
+{
+	const int64_t block = (int64_t)cpu_kernels_get()->vector;
+	const axis_factor *f = v->factors + v->first_factor[1];
+	if (v->split[1] && (v->split[1] != 2 || f[1].extent != block))
+		return false;
+	const int64_t inner = v->dims[1] == 1 ? 0 : v->split[1] ? f[1].stride : v->strides[1];
+	for (size_t i = 0; i < n; i++) {
+		if (axes[i] == AXIS_IN_BLOCK)
+			out[i] = inner;
+		else if (axes[i] == AXIS_BLOCKS)
+			out[i] = v->split[1] ? f[0].stride : inner * block;
+		else if (!axis_strides(v, 1, axes + i, out + i))
+			return false;
+	}
+	return true;
+}
+
+bool fuse_epilogue_blocks(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
+                          size_t *count)
+{
+	fused_strides strides[FUSED_MAX_OPERANDS] = { { 0 } };
+	lower_arg operands[FUSED_MAX_OPERANDS];
+	for (uint32_t i = 0; l->fused && i < l->fused->operand_count; i++) {
+		operands[i] = (lower_arg){ ARG_FUSED, i, 0 };
+		if (!block_strides(&l->fused_view[i], n, axes, strides[i]))
+			return false;
+	}
+	return fuse_epilogue_strides(l, n, n - 1, false, strides, operands, e, args, count);
+}
+
 bool fuse_epilogue(lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
 {
 	return fuse_epilogue_along(l, n, axes, n - 1, e, args, count);

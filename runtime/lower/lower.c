@@ -97,6 +97,11 @@ bool lower_lies(const tensor_view *v, port_need how)
 	return v->dims[inner] == 1 || v->strides[inner] == 1;
 }
 
+int64_t lower_block_stride(const tensor_view *v)
+{
+	return v->rank > 1 && v->split[1] && lower_lies(v, PORT_BLOCKED) ? v->factors[v->first_factor[1]].stride : 0;
+}
+
 /* Factors of more than one element, logically outermost first; `by` lists them as they lie in memory, innermost first. */
 static uint32_t factors_of(const tensor_view *v, int axis, axis_factor *f, uint32_t *by)
 {

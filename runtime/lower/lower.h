@@ -142,6 +142,8 @@ double lower_time(double flops, double bytes);
 /* Whether an image [batch, channels, spatial...] lies so that kernels for PORT_LAST, PORT_FIRST or PORT_BLOCKED can walk it. Orders that
  * differ in axes of extent 1 alone are the same, so more than one may be true. */
 bool lower_lies(const tensor_view *v, port_need how);
+/* The stride from block to block of an image whose channels lie in blocks; 0 if they do not. */
+int64_t lower_block_stride(const tensor_view *v);
 
 /* The elements of an axis as they follow one another in memory: at one distance, which an axis that an order has split allows where its
  * factors lie side by side. Part of the key of weights that are packed for it. */
@@ -182,6 +184,11 @@ bool fuse_epilogue(lowering *l, size_t n, const int *axes, epilogue *e, lower_ar
 bool fuse_epilogue_along(lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
                          lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
 
+/* The same for kernels that walk channels in blocks: axes may be AXIS_BLOCKS, the blocks of axis 1, and AXIS_IN_BLOCK, the channels of
+ * one; vectors run along the last axis. */
+enum { AXIS_BLOCKS = -2, AXIS_IN_BLOCK = -3 };
+bool fuse_epilogue_blocks(const lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS],
+                          size_t *count);
 /* The same for kernels whose axes are no axes of the output: strides[i] are those of operand i, outermost first, operands[i] where it is
  * (fuse_columns). one: the axis of the vectors has but one element. */
 typedef ptrdiff_t fused_strides[EPILOGUE_MAX_AXES];

@@ -44,7 +44,25 @@ static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel
 	}
 	if (v->dims[v->rank - 1] == 1)
 		s->axis[PIXEL] = 1;
-	*channel = v->dims[1] == 1 ? 1 : lower_run_stride(v, 1);
+	*channel = v->dims[1] == 1 || lower_block_stride(v) ? 1 : lower_run_stride(v, 1);
+}
+
+/* Blocks of channels as slices of depth, which images of at most two axes have to spare: each has a vector of channels. */
+static bool blocks_as_depth(const lowering *l, pool_params *p, int axes[5])
+{
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	const int64_t block = (int64_t)cpu_kernels_get()->vector;
+	if (x->rank > 4 || !lower_lies(x, PORT_BLOCKED) || !lower_lies(y, PORT_BLOCKED))
+		return false;
+	const size_t blocks = p->channels / (size_t)block;
+	/* Channels that lie side by side are blocks one vector apart. */
+	p->in.axis[DEPTH] = lower_block_stride(x) ? lower_block_stride(x) : block;
+	p->out.axis[DEPTH] = lower_block_stride(y) ? lower_block_stride(y) : block;
+	p->window.in[DEPTH] = p->window.out[DEPTH] = blocks;
+	p->channels = (size_t)block;
+	axes[1] = AXIS_BLOCKS;
+	axes[4] = AXIS_IN_BLOCK;
+	return true;
 }
 
 static clast_status emit_pool(lowering *l, pool_params *p)
@@ -56,13 +74,17 @@ static clast_status emit_pool(lowering *l, pool_params *p)
 	for (int i = 0; i < spatial; i++)
 		axes[4 - spatial + i] = 2 + i;
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
-	const bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST);
-	if (!lower_channels_agree(l) || (!last && !(lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))))
-		return CLAST_ERROR_UNSUPPORTED;
+	bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST) && lower_channels_agree(l);
 	set_image(x, &p->in, &p->in_channel);
 	set_image(y, &p->out, &p->out_channel);
-	if (!fuse_epilogue_along(l, 5, axes, last ? 4 : 3, &p->epilogue, extra, &count))
+	if (!last && blocks_as_depth(l, p, axes)) {
+		last = true;
+		if (!fuse_epilogue_blocks(l, 5, axes, &p->epilogue, extra, &count))
+			return CLAST_ERROR_UNSUPPORTED;
+	} else if ((!last && !(lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))) ||
+	           !fuse_epilogue_along(l, 5, axes, last ? 4 : 3, &p->epilogue, extra, &count)) {
 		return CLAST_ERROR_UNSUPPORTED;
+	}
 	args[POOL_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
 	args[POOL_IN] = (lower_arg){ ARG_IN, 0, 0 };
 	memcpy(args + POOL_RESIDUAL, extra, count * sizeof *extra);
@@ -109,7 +131,8 @@ static size_t ways_of(const lower_node *x, double taps, lower_way *way)
 	const double in = lower_count(&x->in[0]), out = lower_count(&x->out[0]);
 	way[0] = (lower_way){ PORT_LAST, PORT_LAST, 4 * out * taps, 4 * (in + out) };
 	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, 4 * out * taps + 4 * in, 4 * (in + out) };
-	return 2;
+	way[2] = (lower_way){ PORT_BLOCKED, PORT_BLOCKED, 4 * out * taps, 4 * (in + out) };
+	return x->in[0].shape.rank < 5 && x->in[0].shape.dims[1] % (int64_t)cpu_kernels_get()->vector == 0 ? 3 : 2;
 }
 
 static size_t ways_pool(const lower_node *x, lower_way *way)

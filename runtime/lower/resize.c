@@ -61,7 +61,7 @@ static clast_status read_axes(lowering *l, resize_axis *axes)
 /* Tables of kernel axis k; a is NULL for an axis that the image lacks. An axis that stays as it is has one tap of its own. */
 static clast_status make_tables(lowering *l, const resize_attrs *at, const resize_axis *a, int k, resize_params *p, lower_arg *args)
 {
-	resize_table t = { .taps = 1, .n = a ? a->out : 1 };
+	resize_table t = { .taps = 1, .n = a ? a->out : (int64_t)p->out[k] };
 	uint32_t index, weight;
 	void *data;
 	const bool identity = !a || resize_is_identity(a);
@@ -89,7 +89,7 @@ static clast_status make_tables(lowering *l, const resize_attrs *at, const resiz
 static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel, size_t *extent)
 {
 	s->batch = v->strides[0];
-	*channel = v->dims[1] == 1 ? 1 : lower_run_stride(v, 1);
+	*channel = v->dims[1] == 1 || lower_block_stride(v) ? 1 : lower_run_stride(v, 1);
 	for (int k = 0; k < 3; k++) {
 		const int a = k + v->rank - 3;
 		extent[k] = a >= 2 ? (size_t)v->dims[a] : 1;
@@ -97,6 +97,22 @@ static void set_image(const tensor_view *v, image_strides *s, ptrdiff_t *channel
 	}
 	if (v->dims[v->rank - 1] == 1)
 		s->axis[PIXEL] = 1;
+}
+
+/* Blocks of channels as slices of depth, which images of at most two axes have to spare: each has a vector of channels. */
+static bool blocks_as_depth(const tensor_view *x, const tensor_view *y, resize_params *p, int places[5])
+{
+	const int64_t block = (int64_t)cpu_kernels_get()->vector;
+	if (x->rank > 4 || !lower_lies(x, PORT_BLOCKED) || !lower_lies(y, PORT_BLOCKED))
+		return false;
+	/* Channels that lie side by side are blocks one vector apart. */
+	p->in_stride.axis[DEPTH] = lower_block_stride(x) ? lower_block_stride(x) : block;
+	p->out_stride.axis[DEPTH] = lower_block_stride(y) ? lower_block_stride(y) : block;
+	p->in[DEPTH] = p->out[DEPTH] = p->channels / (size_t)block;
+	p->channels = (size_t)block;
+	places[1] = AXIS_BLOCKS;
+	places[4] = AXIS_IN_BLOCK;
+	return true;
 }
 
 static clast_status lower(lowering *l)
@@ -112,8 +128,7 @@ static clast_status lower(lowering *l)
 		return CLAST_OK;
 	const bool in_last = lower_lies(x, PORT_LAST), out_last = lower_lies(y, PORT_LAST);
 	const bool first = !(in_last && out_last) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST);
-	if (!lower_channels_agree(l) || !(in_last || lower_lies(x, PORT_FIRST)) || !(out_last || lower_lies(y, PORT_FIRST)))
-		return CLAST_ERROR_UNSUPPORTED;
+	const bool served = lower_channels_agree(l) && (in_last || lower_lies(x, PORT_FIRST)) && (out_last || lower_lies(y, PORT_FIRST));
 	clast_status s = read_axes(l, axes);
 	if (s || !resize_is_identity(&axes[0]) || !resize_is_identity(&axes[1]))
 		return s ? s : CLAST_ERROR_UNSUPPORTED;
@@ -125,8 +140,10 @@ static clast_status lower(lowering *l)
 		if (a >= 2 && x->dims[a] > INT32_MAX)
 			return CLAST_ERROR_UNSUPPORTED;
 	}
+	const bool blocks = !served && blocks_as_depth(x, y, &p, places);
 	/* A kernel that transposes its results on their way out takes no residual. */
-	if (!fuse_epilogue_along(l, 5, places, first ? 3 : out_last ? 4 : 5, &p.epilogue, extra, &count))
+	if (blocks ? !fuse_epilogue_blocks(l, 5, places, &p.epilogue, extra, &count) :
+	             !served || !fuse_epilogue_along(l, 5, places, first ? 3 : out_last ? 4 : 5, &p.epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
 	for (int k = 0; k < 3 && !s; k++)
 		s = make_tables(l, &at, k + x->rank - 3 >= 2 ? &axes[k + x->rank - 3] : NULL, k, &p, args);
@@ -146,7 +163,8 @@ static size_t ways_resize(const lower_node *x, lower_way *way)
 	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, 3 * flops, bytes };
 	way[2] = (lower_way){ PORT_LAST, PORT_FIRST, flops + turn_out, bytes };
 	way[3] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn_in, bytes };
-	return 4;
+	way[4] = (lower_way){ PORT_BLOCKED, PORT_BLOCKED, flops, bytes };
+	return x->in[0].shape.rank < 5 && x->in[0].shape.dims[1] % (int64_t)cpu_kernels_get()->vector == 0 ? 5 : 4;
 }
 
 const kernel_family family_resize = { .name = "resize", .accepts = accepts, .epilogue = true, .ways = ways_resize, .lower = lower };

@@ -162,7 +162,14 @@ size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way 
 		for (int a = 0; a < facts[i].shape.rank; a++)
 			facts[i].shape.dims[a] = plan_extent(p, facts[i].shape.dims[a]);
 	}
-	return family->ways(&(lower_node){ p->model, n, facts, facts + n->n_in }, ways);
+	const size_t all = family->ways(&(lower_node){ p->model, n, facts, facts + n->n_in }, ways);
+	size_t kept = 0;
+	/* Blocks are there to be compared with: no kernel is faster with them. */
+	const bool blocks = p->seed || !strcmp(p->strategy, "blocked");
+	for (size_t i = 0; i < all; i++)
+		if (blocks || (ways[i].in != PORT_BLOCKED && ways[i].out != PORT_BLOCKED))
+			ways[kept++] = ways[i];
+	return kept;
 }
 
 void plan_take_way(const node *n, node_view *view, const lower_way *way)

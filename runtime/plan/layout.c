@@ -401,6 +401,11 @@ static clast_status add_class(layout *l, value_id v)
 		if (last != NO_ID)
 			s = problem_set_tag(&l->problem, c->class, TAG_LAST, last, l->d);
 	}
+	if (!s && sh.rank > 2 && order_blocked(l->m->dims, &sh, 1, (int64_t)cpu_kernels_get()->vector, &o)) {
+		const uint32_t blocked = find(c, plan_order(l->p, &o));
+		if (blocked != NO_ID)
+			s = problem_set_tag(&l->problem, c->class, TAG_BLOCKED, blocked, l->d);
+	}
 	return s;
 }
 

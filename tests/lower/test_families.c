@@ -4,7 +4,7 @@
 #include "harness.h"
 
 #ifndef TRIALS
-#define TRIALS 60
+#define TRIALS 90
 #endif
 #define EACH_TRIAL(s) for (uint64_t trial_ = 1, s = 0x9E3779B97F4A7C15u; trial_ <= TRIALS; s = ++trial_ * 0x9E3779B97F4A7C15u)
 
@@ -12,6 +12,12 @@ static void random_dims(uint64_t *s, int rank, int64_t most, int64_t *dims)
 {
 	for (int a = 0; a < rank; a++)
 		dims[a] = between(s, 1, most);
+}
+
+/* Up to `most` channels, or as many as a few vectors hold: then they may lie in blocks. */
+static int64_t random_channels(uint64_t *s, int64_t most)
+{
+	return below(s, 4) ? between(s, 1, most) : (int64_t)cpu_kernels_get()->vector * between(s, 1, 3);
 }
 
 static void window(uint64_t *s, lower_case *c, int spatial, const int64_t *extent, int64_t *kernel, int64_t buffer[4][8], bool pads_small)
@@ -34,7 +40,7 @@ Test(families, convolutions)
 {
 	EACH_TRIAL(s) {
 		const int spatial = (int)between(&s, 1, 3);
-		const int64_t groups = below(&s, 3) ? 1 : between(&s, 1, 4), in = between(&s, 1, 5), out = between(&s, 1, 9);
+		const int64_t groups = below(&s, 3) ? 1 : between(&s, 1, 4), in = random_channels(&s, 5), out = random_channels(&s, 9);
 		const bool transposed = !below(&s, 3), depthwise = !transposed && !below(&s, 4);
 		int64_t x[5] = { between(&s, 1, 2), depthwise ? in : groups * in }, w[5], buffer[4][8], bias;
 		for (int i = 0; i < spatial; i++)
@@ -106,7 +112,7 @@ Test(families, pools)
 	static const char *const ops[] = { "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool" };
 	EACH_TRIAL(s) {
 		const int spatial = (int)between(&s, 1, 3), which = (int)below(&s, 4);
-		int64_t x[5] = { between(&s, 1, 2), between(&s, 1, 12) }, kernel[3], buffer[4][8];
+		int64_t x[5] = { between(&s, 1, 2), random_channels(&s, 12) }, kernel[3], buffer[4][8];
 		for (int i = 0; i < spatial; i++)
 			x[2 + i] = between(&s, 1, 9);
 		lower_case *c = case_new(ops[which], 19, &s);
@@ -127,7 +133,7 @@ Test(families, resizes)
 	static const char *const coordinates[] = { "half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "tf_crop_and_resize" };
 	EACH_TRIAL(s) {
 		const int spatial = (int)between(&s, 1, 3), where = (int)below(&s, 5);
-		int64_t x[5] = { between(&s, 1, 2), between(&s, 1, 12) }, sizes[5] = { x[0], x[1] };
+		int64_t x[5] = { between(&s, 1, 2), random_channels(&s, 12) }, sizes[5] = { x[0], x[1] };
 		for (int i = 0; i < spatial; i++) {
 			x[2 + i] = between(&s, 1, 9);
 			sizes[2 + i] = between(&s, 1, 12);
