@@ -8,7 +8,7 @@ typedef struct conv_case {
 	float *in, *out, *residual, *operand;
 	size_t out_count;
 	size_t axes[5];
-	size_t block; /* of channels: only instruction sets with such vectors run the case */
+	size_t block;  /* of channels: only instruction sets with such vectors run the case */
 	double looser; /* Winograd: errors relative to the largest input instead of each, and so many times
 			  larger */
 } conv_case;
@@ -220,8 +220,7 @@ static double exact(const conv_case *c, const size_t *o, double *magnitude, size
 						  (ptrdiff_t)row * p->in.axis[1] +
 						  (ptrdiff_t)at[2] * p->in.axis[2];
 				for (size_t i = 0; i < s->in_channels; i++) {
-					const double x =
-						in[input_channel(c, group * s->in_channels + i)];
+					const double x = in[input_channel(c, group * s->in_channels + i)];
 					const double weight = weight_at(c, channel, i, t, &bias);
 					sum += x * weight;
 					*magnitude +=
@@ -261,14 +260,16 @@ static void check_output(const conv_case *c, const float *out, const char *isa)
 						size_t terms;
 						double v = exact(c, o, &magnitude, &terms);
 						if (e->flags & EPILOGUE_RESIDUAL) {
-							const double x = c->residual[offset_of(c, e->residual, o)];
+							const double x =
+								c->residual[offset_of(c, e->residual, o)];
 							v += x;
 							magnitude += fabs(x);
 						}
 						if (e->flags & EPILOGUE_CLAMP)
 							v = fmin(fmax(v, (double)e->min), (double)e->max);
 						if (e->flags & EPILOGUE_PROGRAM)
-							v = v * c->operand[offset_of(c, e->operand[0].stride, o)] +
+							v = v * c->operand[offset_of(c, e->operand[0].stride,
+										     o)] +
 							    0.25;
 						const double bound =
 							((double)terms + 8) * 0x1p-24 * (magnitude + 1);
@@ -360,6 +361,48 @@ Test(conv, adds_up_long_sums_in_blocks)
 					     .in = 3,
 					     .tap = { 0, 1, 0 } };
 		random_epilogue(&r, &c, c.p.weights.out_channels);
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
+/* Taps so far apart that many, or all, of a line or of the image are outside: the output is cut into zones.
+ */
+Test(conv, leaves_out_taps_far_outside)
+{
+	rng r = { 33 };
+	for (int i = 0; i < 120; i++) {
+		conv_case c = random_case(&r, false, false, i % 10 == 0 ? 400 : 24);
+		conv_window *w = &c.p.window;
+		w->in[DEPTH] = w->out[DEPTH] = w->kernel[DEPTH] = w->stride[DEPTH] = w->dilation[DEPTH] = 1;
+		w->pad[DEPTH] = 0;
+		for (int a = ROW; a <= PIXEL; a++) {
+			w->in[a] = rng_range(&r, 1, 30);
+			w->kernel[a] = rng_chance(&r, 15) ? rng_range(&r, 1, 6) : 3;
+			w->dilation[a] = rng_range(&r, 1, 20);
+			w->stride[a] = rng_chance(&r, 80) ? 1 : rng_range(&r, 2, 3);
+			const size_t reach = (w->kernel[a] - 1) * w->dilation[a] + 1;
+			w->pad[a] = (ptrdiff_t)(rng_chance(&r, 80) ? reach / 2 : rng_range(&r, 0, reach + 3));
+			const size_t padded = w->in[a] + 2 * (size_t)w->pad[a];
+			w->out[a] = padded < reach ? 1 : (padded - reach) / w->stride[a] + 1;
+		}
+		w->row_begin = 0;
+		w->row_end = w->out[ROW];
+		weights_shape *s = &c.p.weights;
+		memcpy(s->kernel, w->kernel, sizeof s->kernel);
+		const size_t in = s->groups * s->in_channels, out = s->groups * s->out_channels;
+		const ptrdiff_t taps = (ptrdiff_t)(w->kernel[ROW] * w->kernel[PIXEL]);
+		c.in = floats_random(&r,
+				     random_strides(&r, &c.p.in, c.p.batch, w->in, in, rng_chance(&r, 50)));
+		c.out_count = random_strides(&r, &c.p.out, c.p.batch, w->out, out, rng_chance(&r, 50));
+		c.source = (weights_source){ .data = floats_random(&r, out * s->in_channels * (size_t)taps),
+					     .group = taps * (ptrdiff_t)(s->in_channels * s->out_channels),
+					     .out = taps * (ptrdiff_t)s->in_channels,
+					     .in = taps,
+					     .tap = { 0, (ptrdiff_t)w->kernel[PIXEL], 1 },
+					     .bias = floats_random(&r, out),
+					     .bias_stride = 1 };
+		c.p.epilogue = (epilogue){ .flags = 0 };
+		random_epilogue(&r, &c, out);
 		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
 	}
 }

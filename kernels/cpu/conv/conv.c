@@ -5,6 +5,7 @@
 #include "conv.h"
 
 #include "conv/collect.h"
+#include "conv/zones.h"
 #include "copy/transpose.h"
 #include "gemm/block.h"
 #include "program/run.h"
@@ -13,7 +14,10 @@ typedef struct plan {
 	const conv_params *p;
 	size_t lines;   /* output rows of one depth slice that are asked for */
 	size_t m, n, k; /* k: taps * input channels */
-	size_t block;   /* of k */
+	/* A zone of the output multiplies some of the weights: stretches of k, one for each row of taps. */
+	size_t stretches, stretch_k;
+	size_t packed_k, packed_first, packed_step; /* all weights, the first stretch, from one to the next */
+	size_t block;                               /* of a stretch */
 	cut cut;
 	ptrdiff_t in_channel;
 	bool direct; /* the image is the product's left side */
@@ -21,7 +25,7 @@ typedef struct plan {
 	size_t run; /* this many pixels are a_row apart, then the next line or image begins */
 	bool sums;  /* sums are kept in scratch until the epilogue has run */
 	size_t sums_row;
-	bool turn; /* sums are transposed on their way to a channels-first output */
+	bool turn;       /* sums are transposed on their way to a channels-first output */
 	size_t turn_run; /* pixels that lie side by side in it */
 } plan;
 
@@ -60,7 +64,24 @@ static void plan_direct(plan *g)
 	g->direct = !collide && (g->run >= TILE_ROWS || g->run == g->m);
 }
 
-static plan plan_of(const conv_params *p)
+/* The whole kernel, or a zone's rows and columns of taps. */
+static void plan_stretches(plan *g, const span *row, const span *column)
+{
+	const size_t *kernel = g->p->weights.kernel, channels = g->p->weights.in_channels;
+	g->packed_k = g->stretch_k = g->k;
+	g->stretches = 1;
+	if (row) {
+		g->packed_k = channels * kernel[DEPTH] * kernel[ROW] * kernel[PIXEL];
+		g->packed_step = channels * kernel[PIXEL];
+		g->packed_first = row->tap * g->packed_step + column->tap * channels;
+		g->stretches = row->taps;
+		g->stretch_k = column->taps * channels;
+	}
+	g->block = k_block(g->stretch_k);
+}
+
+/* row, column: of a zone, else NULL. */
+static plan plan_of(const conv_params *p, const span *row, const span *column)
 {
 	plan g = { .p = p };
 	const conv_window *w = &p->window;
@@ -69,7 +90,7 @@ static plan plan_of(const conv_params *p)
 	g.m = p->batch * w->out[DEPTH] * g.lines * w->out[PIXEL];
 	g.n = s->out_channels;
 	g.k = s->in_channels * w->kernel[0] * w->kernel[1] * w->kernel[2];
-	g.block = k_block(g.k);
+	plan_stretches(&g, row, column);
 	g.in_channel = p->in_channel ? p->in_channel : 1;
 	plan_direct(&g);
 	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS, g.direct ? 32 : 64);
@@ -83,10 +104,9 @@ static plan plan_of(const conv_params *p)
 	return g;
 }
 
-static size_t conv_tasks(const void *params)
+static size_t task_count(const plan *g)
 {
-	const plan g = plan_of(params);
-	return g.p->weights.groups * g.cut.row_tasks * g.cut.col_tasks;
+	return g->p->weights.groups * g->cut.row_tasks * g->cut.col_tasks;
 }
 
 /* Parts of scratch. */
@@ -124,12 +144,6 @@ static work work_of(const plan *g, char *scratch)
 	return w;
 }
 
-static size_t conv_scratch(const void *params)
-{
-	const plan g = plan_of(params);
-	return work_of(&g, NULL).bytes;
-}
-
 static pixel pixel_of(const plan *g, size_t m)
 {
 	const size_t width = g->p->window.out[PIXEL];
@@ -138,8 +152,8 @@ static pixel pixel_of(const plan *g, size_t m)
 	return at;
 }
 
-/* Multiplies the rows [begin, end) where the image itself is the left side. */
-static void multiply_direct(const plan *g, const float *in, size_t begin, size_t end, product *prod)
+/* Multiplies the rows [begin, end) where the image itself is the left side, from channel k on. */
+static void multiply_direct(const plan *g, const float *in, size_t begin, size_t end, size_t k, product *prod)
 {
 	const conv_params *p = g->p;
 	const conv_window *w = &p->window;
@@ -150,8 +164,7 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 		const pixel at = pixel_of(g, m);
 		prod->a = in + (ptrdiff_t)at.n * p->in.batch + first_tap(w, DEPTH, at.z) * p->in.axis[DEPTH] +
 			  first_tap(w, ROW, at.y) * p->in.axis[ROW] +
-			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] +
-			  channel_offset(p->in_block, prod->k_begin);
+			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] + channel_offset(p->in_block, k);
 		prod->a_block = p->in_block;
 		prod->a_row = g->a_row;
 		prod->rows = count;
@@ -167,22 +180,25 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 
 static void multiply(const plan *g, const float *in, size_t begin, size_t end, product *prod, work *w)
 {
-	for (size_t k = 0; k < g->k || k == 0; k += g->block) {
-		prod->k_begin = k;
-		prod->k_count = size_min(g->block, g->k - k);
-		prod->first = k == 0;
-		prod->last = k + prod->k_count == g->k;
-		if (g->direct) {
-			multiply_direct(g, in, begin, end, prod);
-			continue;
+	for (size_t i = 0; i < g->stretches; i++)
+		for (size_t k = 0; k < g->stretch_k || k == 0; k += g->block) {
+			const size_t count = size_min(g->block, g->stretch_k - k), at = i * g->stretch_k + k;
+			prod->k_begin = g->packed_first + i * g->packed_step + k;
+			prod->k_count = count;
+			prod->first = at == 0;
+			prod->last = at + count == g->k;
+			if (g->direct) {
+				multiply_direct(g, in, begin, end, at, prod);
+				continue;
+			}
+			collector_image(&w->collector, in);
+			collect(&w->collector, pixel_of(g, begin), end - begin, at, at + count, w->a,
+				w->a_row);
+			prod->a = w->a;
+			prod->a_row = (ptrdiff_t)w->a_row;
+			prod->rows = end - begin;
+			product_run(prod);
 		}
-		collector_image(&w->collector, in);
-		collect(&w->collector, pixel_of(g, begin), end - begin, k, k + prod->k_count, w->a, w->a_row);
-		prod->a = w->a;
-		prod->a_row = (ptrdiff_t)w->a_row;
-		prod->rows = end - begin;
-		product_run(prod);
-	}
 }
 
 /* The same where the output is channels-first: transposes, then runs the program if there is one. */
@@ -256,19 +272,19 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 
 	pixel at = pixel_of(g, begin);
 	for (size_t m = begin; m < end; m++, pixel_next(&g->p->window, &at)) {
-		w->out[m - begin] =
-			g->sums ? w->sums + (m - begin) * g->sums_row
-				: (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) +
-					  channel_offset(p->out_block, channel);
+		w->out[m - begin] = g->sums ? w->sums + (m - begin) * g->sums_row
+					    : (float *)args[CONV_OUT] +
+						      output_offset(&p->window, &p->out, &at) +
+						      channel_offset(p->out_block, channel);
 		if (flags & EPILOGUE_RESIDUAL)
 			w->residual[m - begin] = (const float *)args[CONV_RESIDUAL] +
 						 residual_offset(&p->epilogue, &at) +
 						 channel_offset(residual_block(p), channel);
 	}
 	product prod = {
-		.packed = (const float *)args[CONV_WEIGHTS] + group * packed_floats(g->n, g->k),
+		.packed = (const float *)args[CONV_WEIGHTS] + group * packed_floats(g->n, g->packed_k),
 		.n = g->n,
-		.packed_k = g->k,
+		.packed_k = g->packed_k,
 		.col_begin = col,
 		.col_end = col_end,
 		.out = w->out,
@@ -281,9 +297,9 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		.max = p->epilogue.max,
 	};
 	const size_t in_channel = group * p->weights.in_channels;
-	const float *in = (const float *)args[CONV_IN] +
-			  (p->in_block ? channel_offset(p->in_block, in_channel)
-				       : (ptrdiff_t)in_channel * g->in_channel);
+	const float *in =
+		(const float *)args[CONV_IN] + (p->in_block ? channel_offset(p->in_block, in_channel)
+							    : (ptrdiff_t)in_channel * g->in_channel);
 	multiply(g, in, begin, end, &prod, w);
 	if (g->turn)
 		finish_turned(g, args, begin, end, channel + col, col_end - col, w);
@@ -291,12 +307,82 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		finish(g, args, begin, end, channel + col, col_end - col, w);
 }
 
+static void run_tasks(const plan *g, void *const *args, size_t begin, size_t end, void *scratch)
+{
+	work w = work_of(g, scratch);
+	for (size_t task = begin; task < end; task++)
+		run_task(g, args, task, &w);
+}
+
+/* ---- The kernel: zone by zone, where that saves taps ---- */
+
+typedef struct zone {
+	const span *row, *column;
+	conv_params p;
+	plan plan;
+} zone;
+
+static void zone_at(const conv_params *p, const zones *z, size_t index, zone *to)
+{
+	to->row = &z->row[index / z->columns];
+	to->column = &z->column[index % z->columns];
+	to->p = zone_params(p, to->row, to->column);
+	to->plan = plan_of(&to->p, to->row, to->column);
+}
+
+static size_t conv_tasks(const void *params)
+{
+	const zones z = zones_of(params);
+	if (z.rows == 0) {
+		const plan g = plan_of(params, NULL, NULL);
+		return task_count(&g);
+	}
+	size_t tasks = 0;
+	for (size_t i = 0; i < z.rows * z.columns; i++) {
+		zone one;
+		zone_at(params, &z, i, &one);
+		tasks += task_count(&one.plan);
+	}
+	return tasks;
+}
+
+static size_t conv_scratch(const void *params)
+{
+	const zones z = zones_of(params);
+	if (z.rows == 0) {
+		const plan g = plan_of(params, NULL, NULL);
+		return work_of(&g, NULL).bytes;
+	}
+	size_t bytes = 0;
+	for (size_t i = 0; i < z.rows * z.columns; i++) {
+		zone one;
+		zone_at(params, &z, i, &one);
+		bytes = size_max(bytes, work_of(&one.plan, NULL).bytes);
+	}
+	return bytes;
+}
+
 static void conv_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
 {
-	const plan g = plan_of(params);
-	work w = work_of(&g, scratch);
-	for (size_t task = begin; task < end; task++)
-		run_task(&g, args, task, &w);
+	const conv_params *p = params;
+	const zones z = zones_of(p);
+	if (z.rows == 0) {
+		const plan g = plan_of(p, NULL, NULL);
+		run_tasks(&g, args, begin, end, scratch);
+		return;
+	}
+	for (size_t i = 0, first = 0; i < z.rows * z.columns && first < end; i++) {
+		zone one;
+		void *zone_operands[CONV_OPERANDS + EPILOGUE_MAX_OPERANDS];
+		zone_at(p, &z, i, &one);
+		const size_t beyond = first + task_count(&one.plan);
+		if (begin < beyond) {
+			zone_args(p, one.row, one.column, args, zone_operands);
+			run_tasks(&one.plan, zone_operands, size_max(begin, first) - first,
+				  size_min(end, beyond) - first, scratch);
+		}
+		first = beyond;
+	}
 }
 
 static bool conv_supports(const void *params)
@@ -309,5 +395,5 @@ static bool conv_supports(const void *params)
 }
 
 extern const compute_kernel ISA(conv_f32);
-const compute_kernel ISA(conv_f32) = { "conv_f32",   sizeof(conv_params), conv_tasks,
-				       conv_scratch, conv_run,            conv_supports };
+const compute_kernel ISA(conv_f32) = { "conv_f32", sizeof(conv_params), conv_tasks, conv_scratch,
+				       conv_run,   conv_supports };
