@@ -393,6 +393,19 @@ bool order_restricted(dim_table *t, const order *o, const shape *s, const shape 
 	return true;
 }
 
+bool order_of_digits(dim_table *t, const shape *s, int n, const int *axis, const order_factor *digit, order *out)
+{
+	dim strides[CLAST_MAX_RANK];
+	if (!flat_strides(t, s, strides))
+		return false;
+	out->n = 0;
+	for (int i = 0; i < n; i++)
+		if (!append(out, dim_mul(t, strides[axis[i]], digit[i].stride), digit[i].extent))
+			return false;
+	normalise(t, out);
+	return true;
+}
+
 bool order_digits(dim_table *t, const order *o, const shape *s, int axis, axis_digits *out)
 {
 	order fine;

@@ -67,6 +67,8 @@ typedef struct axis_digits {
 	bool innermost; /* nor below them */
 	bool whole;     /* every other axis is in one piece */
 } axis_digits;
+/* The order whose factors are these digits of these axes, outermost first; each axis has to be covered exactly. */
+bool order_of_digits(dim_table *t, const shape *s, int n, const int *axis, const order_factor *digit, order *out);
 bool order_digits(dim_table *t, const order *o, const shape *s, int axis, axis_digits *out);
 /* Writes "N H W C" (rank 3 to 5) or "d0 d2 d1", factors of a split axis as "C/8" and "C%8". */
 void order_format(dim_table *t, const order *o, const shape *s, char *buffer, size_t bytes);

@@ -126,19 +126,53 @@ static uint64_t next_random(uint64_t *state)
 	return *state * 0x2545F4914F6CDD1Du;
 }
 
-/* Any permutation of the axes, for strategy random. */
-static uint32_t random_order(clast_plan *p, value_id v, uint64_t *state)
+/* Digits of axes in random order, for strategy random. */
+typedef struct digits {
+	int n, axis[ORDER_MAX_FACTORS];
+	order_factor digit[ORDER_MAX_FACTORS];
+} digits;
+
+static void add_digit(digits *d, uint64_t *state, int from, int axis, dim inner, dim extent)
+{
+	const int at = from + (int)(next_random(state) % (uint64_t)(d->n - from + 1));
+	memmove(d->axis + at + 1, d->axis + at, (size_t)(d->n - at) * sizeof *d->axis);
+	memmove(d->digit + at + 1, d->digit + at, (size_t)(d->n - at) * sizeof *d->digit);
+	d->axis[at] = axis;
+	d->digit[at] = (order_factor){ inner, extent };
+	d->n++;
+}
+
+/* An axis, in two factors if its extent allows and `split` asks for it, among the digits from `from` on. */
+static void add_axis(digits *d, uint64_t *state, int from, int axis, dim extent, bool split)
+{
+	static const int64_t factors[] = { 2, 3, 5, 7 };
+	for (size_t i = 0; split && dim_is_number(extent) && i < sizeof factors / sizeof *factors; i++)
+		if (extent > factors[i] && extent % factors[i] == 0) {
+			add_digit(d, state, from, axis, factors[i], extent / factors[i]);
+			add_digit(d, state, from, axis, 1, factors[i]);
+			return;
+		}
+	add_digit(d, state, from, axis, 1, extent);
+}
+
+/* Any order that the port allows: permutations of axes, and of factors where it takes those. */
+static uint32_t random_order(clast_plan *p, value_id v, const port *need, uint64_t *state)
 {
 	shape s;
-	int perm[CLAST_MAX_RANK];
 	order o;
+	digits d = { 0 };
 	value_shape(p->model, v, &s);
-	for (int i = 0; i < s.rank; i++) {
-		const int j = (int)(next_random(state) % (uint64_t)(i + 1));
-		perm[i] = perm[j];
-		perm[j] = i;
-	}
-	return s.rank >= 0 && order_permuted(p->model->dims, &s, perm, &o) ? plan_order(p, &o) : 0;
+	if (s.rank < 0)
+		return 0;
+	const bool last = need->need == PORT_LAST, columns = need->need == PORT_COLUMNS;
+	const bool splits = columns || need->need == PORT_SAME || need->need == PORT_VIEW;
+	const int inner = last ? 1 : columns ? s.rank - 1 : -1;
+	for (int a = 0; a < s.rank; a++)
+		if (a != inner)
+			add_axis(&d, state, last ? d.n : 0, a, s.dims[a], splits && next_random(state) % 3 == 0);
+	if (inner >= 0 && inner < s.rank)
+		add_axis(&d, state, d.n, inner, s.dims[inner], next_random(state) % 2);
+	return order_of_digits(p->model->dims, &s, d.n, d.axis, d.digit, &o) ? plan_order(p, &o) : 0;
 }
 
 static bool is_free(const node *n, const node_view *view, uint32_t j)
@@ -146,8 +180,9 @@ static bool is_free(const node *n, const node_view *view, uint32_t j)
 	const bool pure_view = n->op->rule == RULE_PERMUTE || n->op->rule == RULE_REGROUP;
 	if (view->family == FAMILY_REFERENCE)
 		return !pure_view;
-	const port_need need = view->ports[n->n_in + j].need;
-	return need == PORT_SAME || need == PORT_WHOLE || need == PORT_VIEW;
+	const port *p = &view->ports[n->n_in + j];
+	return p->need == PORT_SAME || p->need == PORT_WHOLE || p->need == PORT_VIEW || p->need == PORT_COLUMNS ||
+	       (p->need == PORT_LAST && p->channels == CHANNELS_FREE);
 }
 
 size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way *ways)
@@ -193,8 +228,13 @@ clast_status choose_orders(clast_plan *p, graph_id g, node_view *views, order_ch
 			if (n->out[j] == NO_ID)
 				continue;
 			uint32_t o = choose_output(p, n, view, j, c);
-			if (p->seed && is_free(n, view, j))
-				o = random_order(p, n->out[j], &state);
+			if (p->seed && is_free(n, view, j)) {
+				shape y;
+				value_shape(p->model, n->out[j], &y);
+				const uint32_t any = random_order(p, n->out[j], &view->ports[n->n_in + j], &state);
+				if (any == UINT32_MAX || plan_port_order(p, &y, view->ports[n->n_in + j], any, any) == any)
+					o = any;
+			}
 			if (o == UINT32_MAX)
 				return fail_memory(d, 0);
 			c->produced[n->out[j]] = o;
