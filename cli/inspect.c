@@ -3,21 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
-#include "emit.h"
-#include "strategies.h"
+#include "inspection.h"
 
-typedef struct inspection {
-	engine e;
-	clast_plan_report report;
-	clast_step_info *steps;
-	size_t step_count;
-	strategy_plan plans[STRATEGIES_MOST];
-	clast_plan_report reports[STRATEGIES_MOST];
-	size_t plan_count;
-} inspection;
-
-static void bytes_text(size_t bytes, char text[24])
+void bytes_text(size_t bytes, char text[24])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	double x = (double)bytes;
@@ -25,6 +13,11 @@ static void bytes_text(size_t bytes, char text[24])
 	for (; x >= 1024 && u < 4; u++)
 		x /= 1024;
 	snprintf(text, 24, u ? "%.1f %s" : "%.0f %s", x, units[u]);
+}
+
+const char *engine_objective(const options *o)
+{
+	return o->objective.count ? o->objective.text : "time";
 }
 
 /* ---- Reading the plan ---- */
@@ -39,6 +32,20 @@ static clast_status read_steps(inspection *i, problem *p)
 	for (size_t k = 0; !s && k < i->step_count; k++) {
 		i->steps[k].struct_size = sizeof(*i->steps);
 		s = clast_plan_step(i->e.plan, k, &i->steps[k]);
+	}
+	return s;
+}
+
+static clast_status read_transposes(inspection *i, problem *p)
+{
+	i->transpose_count = clast_plan_transpose_count(i->e.plan);
+	i->transposes = calloc(i->transpose_count + 1, sizeof(*i->transposes));
+	if (!i->transposes)
+		return problem_set(p, CLAST_ERROR_MEMORY, NULL, "out of memory");
+	clast_status s = CLAST_OK;
+	for (size_t k = 0; !s && k < i->transpose_count; k++) {
+		i->transposes[k].struct_size = sizeof(*i->transposes);
+		s = clast_plan_transpose(i->e.plan, k, &i->transposes[k]);
 	}
 	return s;
 }
@@ -58,7 +65,9 @@ static clast_status read_plan(inspection *i, const options *o, problem *p)
 		s = problem_in(p, i->e.path, read_report(i->e.plan, &i->report));
 	if (!s)
 		s = problem_in(p, i->e.path, read_steps(i, p));
-	if (!s && (o->json.count || o->layout.count))
+	if (!s)
+		s = problem_in(p, i->e.path, read_transposes(i, p));
+	if (!s && (o->json.count || o->layout.count || o->html.count))
 		s = strategies_plan(&i->e, o, "all", i->plans, &i->plan_count, p);
 	for (size_t k = 0; !s && k < i->plan_count; k++)
 		s = problem_in(p, i->e.path, read_report(i->plans[k].plan, &i->reports[k]));
@@ -90,7 +99,10 @@ static void print_summary(const inspection *i)
 	printf("layout    %zu transposes inside and %zu for inputs and outputs move %s (%s); copies %s\n",
 	       r->transposes, r->io_transposes, transposed, r->optimal ? "optimal" : "not proved optimal",
 	       copied);
-	printf("bound     no plan of this graph and these kernels moves less than %s\n", bound);
+	if (r->optimal)
+		printf("bound     no plan of this graph and these kernels moves less than %s\n", bound);
+	else
+		printf("bound     none is proved\n");
 	printf("memory    arena %s, packed weights %s\n", arena, weights);
 }
 
@@ -113,12 +125,38 @@ static void print_steps(const inspection *i)
 	}
 }
 
+static void print_transposes(const inspection *i)
+{
+	printf("\n%s\n", i->transpose_count ? "conversions of order" : "no conversions of order");
+	for (size_t k = 0; k < i->transpose_count; k++) {
+		const clast_transpose_info *t = &i->transposes[k];
+		char size[24];
+		bytes_text(t->bytes, size);
+		printf("%12s  %s%s%s from %s to %s%s\n", size, colour_out(COLOUR_YELLOW), t->value, colour_out(COLOUR_NONE), t->from, t->to,
+		       t->io ? ", for inputs and outputs" : "");
+		printf("%12s  forced: %s%s%s%s\n", "", t->reason, *t->node ? " (" : "", t->node, *t->node ? ")" : "");
+		printf("%12s  needless with %s\n", "", t->remedy);
+	}
+}
+
+static void print_certificate(const options *o, const clast_plan_report *r)
+{
+	printf("\nby %s these orders cost %llu; ", engine_objective(o), (unsigned long long)r->layout_cost);
+	if (r->optimal)
+		printf("that no others cost less is proved\n");
+	else if (r->layout_bound)
+		printf("that none cost less than %llu is proved: a gap of %llu\n", (unsigned long long)r->layout_bound,
+		       (unsigned long long)(r->layout_cost - r->layout_bound));
+	else
+		printf("this strategy proves nothing about others\n");
+}
+
 static void print_strategies(const inspection *i)
 {
-	printf("\n%-10s %10s %14s %14s\n", "strategy", "transposes", "bytes moved", "bytes copied");
+	printf("\n%-10s %10s %14s %14s %14s\n", "strategy", "transposes", "bytes moved", "in and out", "bytes copied");
 	for (size_t k = 0; k < i->plan_count; k++)
-		printf("%-10s %10zu %14zu %14zu\n", i->plans[k].name, i->reports[k].transposes,
-		       i->reports[k].transpose_bytes, i->reports[k].copy_bytes);
+		printf("%-10s %10zu %14zu %14zu %14zu\n", i->plans[k].name, i->reports[k].transposes, i->reports[k].transpose_bytes,
+		       i->reports[k].io_transposes, i->reports[k].copy_bytes);
 }
 
 static double elements_of_step(const clast_step_info *s)
@@ -179,82 +217,6 @@ static void print_ops(const inspection *i)
 	free(sorted);
 }
 
-/* ---- JSON ---- */
-
-static void write_value(emitter *j, const char *key, const clast_value_info *v)
-{
-	emit_object(j, key);
-	emit_string(j, "name", v->name);
-	emit_string(j, "dtype", clast_dtype_name(v->dtype));
-	if (v->rank >= 0)
-		emit_integers(j, "shape", (size_t)v->rank, v->dims);
-	else
-		emit_string(j, "shape", NULL);
-	emit_end_object(j);
-}
-
-static void write_values(emitter *j, const char *key, const clast_value_info *values, size_t count)
-{
-	emit_array(j, key);
-	for (size_t i = 0; i < count; i++)
-		write_value(j, NULL, &values[i]);
-	emit_end_array(j);
-}
-
-static void write_steps(emitter *j, const inspection *i)
-{
-	emit_array(j, "steps");
-	for (size_t k = 0; k < i->step_count; k++) {
-		const clast_step_info *s = &i->steps[k];
-		emit_object(j, NULL);
-		emit_string(j, "node", s->node);
-		emit_string(j, "op", s->op);
-		emit_string(j, "kernel", s->kernel);
-		emit_string(j, "fused", s->fused);
-		emit_string(j, "output", s->output);
-		emit_string(j, "order", s->order);
-		emit_boolean(j, "conversion", s->conversion);
-		write_value(j, "value", &s->shape);
-		emit_end_object(j);
-	}
-	emit_end_array(j);
-}
-
-static int write_json(const options *o, const inspection *i)
-{
-	const clast_plan_report *r = &i->report;
-	emitter j;
-	if (!emit_open(&j, o))
-		return EXIT_IO;
-	emit_object(&j, NULL);
-	write_values(&j, "inputs", i->e.inputs, i->e.input_count);
-	write_values(&j, "outputs", i->e.outputs, i->e.output_count);
-	emit_string(&j, "strategy", engine_strategy(o));
-	emit_count(&j, "nodes", r->nodes);
-	emit_count(&j, "plan_steps", r->steps);
-	emit_count(&j, "reference_steps", r->reference_steps);
-	emit_count(&j, "transposes", r->transposes);
-	emit_count(&j, "io_transposes", r->io_transposes);
-	emit_count(&j, "transpose_bytes", r->transpose_bytes);
-	emit_count(&j, "copy_bytes", r->copy_bytes);
-	emit_count(&j, "lower_bound_bytes", r->lower_bound_bytes);
-	emit_boolean(&j, "optimal", r->optimal);
-	emit_object(&j, "strategies");
-	for (size_t k = 0; k < i->plan_count; k++) {
-		emit_object(&j, i->plans[k].name);
-		emit_count(&j, "transposes", i->reports[k].transposes);
-		emit_count(&j, "bytes", i->reports[k].transpose_bytes);
-		emit_end_object(&j);
-	}
-	emit_end_object(&j);
-	emit_count(&j, "arena_bytes", r->arena_bytes);
-	emit_count(&j, "weights_bytes", r->weights_bytes);
-	if (o->layout.count || o->ops_used.count || o->memory.count)
-		write_steps(&j, i);
-	emit_end_object(&j);
-	return emit_close(&j) ? EXIT_FINE : EXIT_IO;
-}
-
 int command_inspect(const options *o)
 {
 	if (!arguments_expected(o, 1))
@@ -264,13 +226,15 @@ int command_inspect(const options *o)
 	clast_status s = i ? read_plan(i, o, &p) : problem_set(&p, CLAST_ERROR_MEMORY, NULL, "out of memory");
 	int code = s ? problem_report(&p) : EXIT_FINE;
 	if (!s && o->json.count) {
-		code = write_json(o, i);
+		code = inspection_json(o, i);
 	} else if (!s) {
 		print_values("input", i->e.inputs, i->e.input_count);
 		print_values("output", i->e.outputs, i->e.output_count);
 		print_summary(i);
 		if (o->layout.count) {
 			print_steps(i);
+			print_transposes(i);
+			print_certificate(o, &i->report);
 			print_strategies(i);
 		}
 		if (o->memory.count)
@@ -278,7 +242,10 @@ int command_inspect(const options *o)
 		if (o->ops_used.count)
 			print_ops(i);
 	}
+	if (!s && !code)
+		code = inspection_pictures(o, i);
 	if (i) {
+		free(i->transposes);
 		strategies_free(i->plans, i->plan_count);
 		free(i->steps);
 		engine_close(&i->e);

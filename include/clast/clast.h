@@ -323,9 +323,30 @@ typedef struct clast_plan_report {
 	size_t arena_bytes;
 	size_t weights_bytes;     /* packed weights */
 	size_t packings;          /* how often a weight was packed, over all shapes and sessions */
+	/* The layout problem: what the chosen orders cost in the unit of the objective (conversions of inputs and outputs and
+	 * kernels that are slower in their orders counted), and a proved bound below which no choice costs; 0 where the strategy
+	 * proves none. */
+	uint64_t layout_cost, layout_bound;
 } clast_plan_report;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *report);
+
+/* One conversion of order that a plan carries out. Strings live as long as the plan. */
+typedef struct clast_transpose_info {
+	size_t struct_size;
+	size_t step;           /* that carries it out */
+	const char *value;     /* what is converted, by its ONNX name */
+	const char *from, *to; /* orders written out */
+	size_t bytes;
+	bool io;               /* owed to the order of the model's inputs and outputs */
+	const char *node, *op; /* what forces it; "" for the border of a graph */
+	const char *reason;    /* why */
+	const char *remedy;    /* what would make it needless */
+} clast_transpose_info;
+
+CLAST_API size_t clast_plan_transpose_count(const clast_plan *plan);
+CLAST_API CLAST_MUST_CHECK clast_status clast_plan_transpose(const clast_plan *plan, size_t index,
+                                                             clast_transpose_info *info);
 
 /* One step of a plan, for inspection. Strings live as long as the plan. */
 typedef struct clast_step_info {
@@ -336,8 +357,12 @@ typedef struct clast_step_info {
 	const char *fused;  /* operators fused into it, separated by commas */
 	const char *output; /* name of the (first) output value */
 	const char *order;  /* its order written out, such as "N H W C" */
-	bool conversion;
+	bool conversion;    /* it changes the order of elements in memory and does nothing else */
 	clast_value_info shape; /* of the first output */
+	/* What it reads but for constants: the names of the values and the steps that make them, SIZE_MAX for inputs. */
+	size_t operand_count;
+	const char *const *operands;
+	const size_t *sources;
 } clast_step_info;
 
 CLAST_API size_t clast_plan_step_count(const clast_plan *plan);

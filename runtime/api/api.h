@@ -10,4 +10,11 @@ void read_model_options(clast_model_options *to, const clast_model_options *from
 /* Fills info for a value of the model. */
 clast_status value_describe(const clast_model *m, value_id id, const char *name, clast_value_info *info);
 
+/* What is converted: by a step of its own, or by a view that could not be one. */
+bool step_converts(const plan_step *step);
+/* Fills the plan's list of conversions. */
+clast_status plan_conversions(clast_plan *p);
+const plan_block *plan_block_of(const clast_plan *p, size_t step);
+void plan_order_text(const clast_plan *p, const order *o, const shape *s, char *text, size_t size);
+
 #endif

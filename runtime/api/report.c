@@ -8,36 +8,6 @@
 
 /* ---- Totals ---- */
 
-static size_t value_bytes(const specialisation *s, const clast_plan *p, uint32_t pv)
-{
-	const infer_value *f = &s->facts[p->values[pv].fact];
-	size_t bytes = 0;
-	int64_t dims[CLAST_MAX_RANK];
-	if (!fact_known(f))
-		return 0;
-	for (int a = 0; a < f->shape.rank; a++)
-		dims[a] = f->shape.dims[a];
-	return tensor_bytes(f->dtype, (size_t)f->shape.rank, dims, &bytes) ? bytes : 0;
-}
-
-/* What is converted: by a step of its own, or by a view that could not be one. */
-static bool converts(const plan_step *step)
-{
-	return step->kind == STEP_CONVERT || (step->kind == STEP_VIEW && step->barred);
-}
-
-/* A conversion is owed to the border if it reads an input of the model or leaves an output of it. */
-static bool at_border(const clast_plan *p, const plan_step *step)
-{
-	const plan_block *b = &p->blocks[0];
-	bool border = false;
-	for (uint32_t i = 0; i < b->input_count; i++)
-		border |= p->refs[b->inputs + i] == step_in(p, step)[0];
-	for (uint32_t i = 0; i < b->output_count; i++)
-		border |= p->refs[b->outputs + i] == step_out(p, step)[0];
-	return border;
-}
-
 static bool is_floating(const clast_plan *p, const plan_step *step)
 {
 	const node *n = &p->model->nodes[step->node];
@@ -49,14 +19,15 @@ static bool is_floating(const clast_plan *p, const plan_step *step)
 
 static void count_steps(const clast_plan *p, clast_plan_report *r)
 {
-	const plan_block *b = &p->blocks[0];
 	for (size_t i = 0; i < p->step_count; i++) {
 		const plan_step *step = &p->steps[i];
-		const bool main_block = i >= b->first_step && i < (size_t)b->first_step + b->step_count;
-		if (converts(step))
-			(*(main_block && at_border(p, step) ? &r->io_transposes : &r->transposes))++;
-		else if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
+		if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
 			r->reference_steps += is_floating(p, step);
+	}
+	for (size_t i = 0; i < p->transpose_count; i++) {
+		const clast_transpose_info *t = &p->transposes[i];
+		(*(t->io ? &r->io_transposes : &r->transposes))++;
+		r->transpose_bytes += t->io ? 0 : t->bytes;
 	}
 	r->nodes = p->node_count;
 	r->steps = p->step_count;
@@ -94,11 +65,6 @@ static clast_status measure(clast_plan *p, clast_plan_report *r)
 	mem_free(&p->memory, views, ((size_t)b->input_count + 1) * sizeof *views);
 	if (status)
 		return status == CLAST_ERROR_MEMORY ? status : CLAST_OK;
-	for (uint32_t i = 0; i < b->step_count; i++) {
-		const plan_step *step = &p->steps[b->first_step + i];
-		if (converts(step) && !at_border(p, step))
-			r->transpose_bytes += value_bytes(s, p, step_out(p, step)[0]);
-	}
 	r->copy_bytes = s->copy_bytes;
 	r->arena_bytes = s->arena_bytes;
 	spec_free(&s);
@@ -110,12 +76,17 @@ clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *re
 	clast_plan_report r = { .struct_size = sizeof r };
 	if (!plan || !report || !report->struct_size || report->struct_size > sizeof r)
 		return CLAST_ERROR_ARGUMENT;
+	clast_status s = plan_conversions((clast_plan *)plan);
+	if (s)
+		return s;
 	count_steps(plan, &r);
-	const clast_status s = measure((clast_plan *)plan, &r); /* the pool of packed weights has its own lock */
+	s = measure((clast_plan *)plan, &r); /* the pool of packed weights has its own lock */
 	/* The bound is that of all costs of the layout problem; where it meets them, what is moved inside is least too. */
 	r.optimal = plan->layout_bound && plan->layout_bound == plan->layout_cost;
 	r.optimal |= !r.transposes && !plan->layout_cost;
 	r.lower_bound_bytes = r.optimal ? r.transpose_bytes : 0;
+	r.layout_cost = plan->layout_cost;
+	r.layout_bound = plan->layout_bound;
 	r.weights_bytes = plan->weight_bytes;
 	r.packings = plan->weight_count;
 	r.struct_size = report->struct_size;
@@ -150,28 +121,9 @@ static const char *kernel_name(const plan_step *step)
 	}
 }
 
-static const plan_block *block_of(const clast_plan *p, size_t index)
-{
-	for (size_t i = 0; i < p->block_count; i++)
-		if (index >= p->blocks[i].first_step && index - p->blocks[i].first_step < p->blocks[i].step_count)
-			return &p->blocks[i];
-	return NULL;
-}
-
-/* With an extent of 1 several orders are the same; the usual name is preferred. */
-static void order_text(const clast_plan *p, const order *o, const shape *s, char *text, size_t size)
-{
-	static const char *const last[] = { "N W C", "N H W C", "N D H W C" };
-	order l;
-	if (o->n && s->rank >= 3 && s->rank <= 5 && order_last(p->model->dims, s, &l) && order_equal(o, &l))
-		snprintf(text, size, "%s", last[s->rank - 3]);
-	else
-		order_format(p->model->dims, o, s, text, size);
-}
-
 static clast_status describe_output(const clast_plan *p, size_t index, clast_step_info *info, char *text, size_t size)
 {
-	const plan_block *b = block_of(p, index);
+	const plan_block *b = plan_block_of(p, index);
 	const uint32_t pv = step_out(p, &p->steps[index])[0];
 	text[0] = 0;
 	info->output = "";
@@ -182,9 +134,32 @@ static clast_status describe_output(const clast_plan *p, size_t index, clast_ste
 	const value_id v = p->facts[b->first_fact + p->values[pv].fact];
 	shape s;
 	value_shape(p->model, v, &s);
-	order_text(p, &p->orders[p->values[pv].order], &s, text, size);
+	plan_order_text(p, &p->orders[p->values[pv].order], &s, text, size);
 	info->output = p->model->values[v].name;
 	return value_describe(p->model, v, info->output, &info->shape);
+}
+
+/* Operands of the anchor, of the program, and what bodies capture. */
+static clast_status list_operands(clast_plan *p, const plan_block *b, const plan_step *step, clast_step_info *info)
+{
+	const size_t most = (size_t)step->n_in + step->n_fused + step->capture_count;
+	const char **names = bump_array(&p->region, most + 1, sizeof *names);
+	size_t *sources = bump_array(&p->region, most + 1, sizeof *sources), n = 0;
+	if (!names || !sources)
+		return CLAST_ERROR_MEMORY;
+	for (size_t i = 0; i < most; i++) {
+		const uint32_t pv = i < step->n_in                          ? step_in(p, step)[i] :
+		                    i < (size_t)step->n_in + step->n_fused ? step_fused(p, step)[i - step->n_in] :
+		                                                              p->refs[step->captures + i - step->n_in - step->n_fused];
+		if (pv == NO_ID || p->values[pv].constant)
+			continue;
+		names[n] = p->model->values[p->facts[b->first_fact + p->values[pv].fact]].name;
+		sources[n++] = p->makers[pv] == NO_ID ? SIZE_MAX : p->makers[pv];
+	}
+	info->operand_count = n;
+	info->operands = names;
+	info->sources = sources;
+	return CLAST_OK;
 }
 
 clast_status clast_plan_step(const clast_plan *plan, size_t index, clast_step_info *out)
@@ -194,13 +169,19 @@ clast_status clast_plan_step(const clast_plan *plan, size_t index, clast_step_in
 	if (!p || !out || !out->struct_size || out->struct_size > sizeof *out || index >= p->step_count)
 		return CLAST_ERROR_ARGUMENT;
 	const plan_step *step = &p->steps[index];
-	clast_step_info info = { .struct_size = out->struct_size, .conversion = step->kind == STEP_CONVERT };
+	const plan_block *b = plan_block_of(p, index);
+	clast_status s = plan_conversions(p);
+	if (s || !b)
+		return s ? s : CLAST_ERROR_INTERNAL;
+	clast_step_info info = { .struct_size = out->struct_size, .conversion = step_converts(step) };
 	info.node = step->node_count ? node_name(p->model, p->nodes[p->step_nodes[step->nodes]].node) : "";
 	info.op = step->node == NO_ID ? "Transpose" : p->model->nodes[step->node].op->name;
 	info.kernel = kernel_name(step);
 	pthread_mutex_lock(&p->lock);
 	fused_text(p, step, with, sizeof with);
-	clast_status s = describe_output(p, index, &info, written, sizeof written);
+	s = describe_output(p, index, &info, written, sizeof written);
+	if (!s)
+		s = list_operands(p, b, step, &info);
 	info.fused = bump_string(&p->region, with, strlen(with));
 	info.order = bump_string(&p->region, written, strlen(written));
 	pthread_mutex_unlock(&p->lock);

@@ -254,12 +254,15 @@ static uint32_t view_input_order(builder *b, const node *n)
 }
 
 /* Whether a view has to copy: what it reads does not become what it leaves by new names of axes alone. */
-static bool view_copies(builder *b, const node *n, uint32_t in, uint32_t out)
+static void check_view(builder *b, const node *n, uint32_t in, uint32_t out, plan_step *step)
 {
 	clast_plan *p = b->p;
 	uint32_t to;
-	const bool known = b->m->values[n->in[0]].rank >= 0 && b->m->values[n->out[0]].rank >= 0;
-	return known && !p->values[in].constant && !(plan_view_order(p, n, p->values[in].order, &to) && to == p->values[out].order);
+	if (b->m->values[n->in[0]].rank < 0 || b->m->values[n->out[0]].rank < 0 || p->values[in].constant)
+		return;
+	if (plan_view_order(p, n, p->values[in].order, &to))
+		step->unmoved = to;
+	step->barred = step->unmoved != p->values[out].order;
 }
 
 static clast_status add_step_node(builder *b, plan_step *step, node_id id)
@@ -359,7 +362,7 @@ static clast_status emit(builder *b, node_id id, node_id tail, const node_view *
 	const node *n = &b->m->nodes[id];
 	const bool grouped = b->groups.first[id] != NO_ID;
 	plan_step step = { .kind = STEP_NODE, .node = id, .family = view->family, .n_in = (uint16_t)n->n_in,
-		           .n_out = (uint16_t)n->n_out, .fused = NO_ID };
+		           .n_out = (uint16_t)n->n_out, .fused = NO_ID, .unmoved = NO_ID };
 	operands x;
 	clast_status s = CLAST_OK;
 	if (n->n_in >= UINT16_MAX || n->n_out >= UINT16_MAX)
@@ -394,7 +397,7 @@ static clast_status emit(builder *b, node_id id, node_id tail, const node_view *
 	if (!s)
 		s = step_outputs(b, n, tail, &step, &x);
 	if (!s && step.kind == STEP_VIEW)
-		step.barred = view_copies(b, n, x.in[0], x.out[0]);
+		check_view(b, n, x.in[0], x.out[0], &step);
 	if (!s)
 		s = step_refs(b, view, &step, &x);
 	mem_free(&p->memory, x.in, count * sizeof *x.in);
@@ -590,6 +593,8 @@ static clast_status build(clast_plan *p, clast_diag *d)
 		p->orders[0] = row_major;
 		p->order_count = 1;
 		s = build_blocks(&b, 0);
+		if (dim_symbol_count(m->dims)) /* once, before reports ask from several threads */
+			plan_extent(p, dim_symbol_at(m->dims, 0));
 	}
 	if (!s)
 		s = list_symbols(p, d);

@@ -37,6 +37,7 @@ typedef struct plan_step {
 	                           out[0] is what the group leaves */
 	uint32_t fused;         /* plan.fused, or NO_ID */
 	uint32_t captures, capture_count; /* plan.refs: what the bodies of a control-flow node capture, body after body */
+	uint32_t unmoved;       /* of a barred view: the order its output would have if nothing moved, or NO_ID */
 	uint32_t nodes, node_count; /* plan.step_nodes: plan nodes of the group in order; none for conversions */
 } plan_step;
 
@@ -103,7 +104,9 @@ struct clast_plan {
 	device_weight *device_weights;
 	size_t device_weight_count, device_weight_capacity;
 	index_set device_weight_set;
-	char **step_texts;      /* made on demand for reports */
+	clast_transpose_info *transposes; /* made when first asked for by reports */
+	size_t transpose_count;
+	uint32_t *makers;       /* by value: the step that makes it, or NO_ID; made with them */
 };
 
 /* What a strategy decides: the order each graph value is produced in, by value id (indices into plan.orders), and, where reads is set, which

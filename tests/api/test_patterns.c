@@ -211,6 +211,47 @@ ParameterizedTest(size_t *index, patterns, min_converts_no_more_than_needed)
 		cr_log_warn("%s: %zu conversions inside instead of %zu: pattern.def can say so", p->name, a > b ? a : b, p->reached);
 }
 
+/* ---- Reports ---- */
+
+/* Each conversion says what is converted, from what to what, and why; together they are the totals. */
+static void expect_report(const built *x, const char *strategy)
+{
+	const clast_plan_options o = { .struct_size = sizeof o, .strategy = strategy };
+	clast_plan_report r = { .struct_size = sizeof r };
+	clast_plan *p = plan_of(x, &o);
+	size_t bytes = 0, inside = 0;
+	cr_assert_eq(clast_plan_get_report(p, &r), CLAST_OK);
+	for (size_t i = 0; i < clast_plan_transpose_count(p); i++) {
+		clast_transpose_info t = { .struct_size = sizeof t };
+		clast_step_info s = { .struct_size = sizeof s };
+		cr_assert_eq(clast_plan_transpose(p, i, &t), CLAST_OK);
+		cr_assert_eq(clast_plan_step(p, t.step, &s), CLAST_OK);
+		cr_expect(s.conversion && *t.value && *t.reason && *t.remedy && t.bytes > 0, "%s, %s: %s", x->p->name, strategy, t.value);
+		cr_expect(strcmp(t.from, t.to) != 0, "%s, %s: %s is converted from %s to %s", x->p->name, strategy, t.value, t.from, t.to);
+		bytes += t.io ? 0 : t.bytes;
+		inside += !t.io;
+	}
+	cr_expect_eq(bytes, r.transpose_bytes);
+	cr_expect_eq(inside, r.transposes);
+	cr_expect_eq(clast_plan_transpose_count(p), r.transposes + r.io_transposes);
+	clast_plan_free(&p);
+}
+
+ParameterizedTestParameters(patterns, every_conversion_is_reported)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, every_conversion_is_reported)
+{
+	static const char *const strategies[] = { "min", "wrap", "last", "random:1" };
+	built x;
+	build(&patterns[*index], &distinct, false, &x);
+	for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++)
+		expect_report(&x, strategies[i]);
+	release(&x);
+}
+
 /* ---- Extents that the model does not know ---- */
 
 /* Values in the order in which they are computed, with their orders; but for shapes, which are computed only if they are not known. */
