@@ -236,7 +236,9 @@ static clast_status lower_conv(lowering *l)
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
 	const bool in_last = lower_lies(x, PORT_LAST) || lower_lies(x, PORT_BLOCKED);
 	const bool out_last = lower_lies(y, PORT_LAST) || lower_lies(y, PORT_BLOCKED);
-	if (!(in_last && out_last) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
+	/* Where an image is one pixel both lie alike; weights are packed once for all sizes, for the way that was chosen. */
+	const bool lines = l->ports && l->ports[0].need == PORT_FIRST && l->ports[l->n_in].need == PORT_FIRST;
+	if ((lines || !(in_last && out_last)) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
 		return depthwise ? emit_conv(l, KERNEL_depthwise_first_f32, PACKING_DEPTHWISE_FIRST, &source, 6, &p) :
 		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
 	if (!out_last && (depthwise || !lower_lies(y, PORT_FIRST)))

@@ -92,6 +92,7 @@ struct lowering {
 	const tensor_view *out_view; /* [n_out] */
 	const fused *fused;          /* NULL: nothing */
 	const tensor_view *fused_view; /* operands of the program, broadcast to the dims of out_view[0] */
+	const port *ports;           /* [n_in + n_out]: of the way that the plan chose; NULL: not known */
 	const bool *fused_constant;  /* [operands]: the view's data may be read; NULL: none */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
 	bool exact;                  /* no kernel that trades accuracy or the spread of non-finite values for speed */

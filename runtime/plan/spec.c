@@ -584,6 +584,7 @@ static clast_status record_step(specialisation *s, const plan_step *step, uint32
 		       .fused = step->fused == NO_ID ? NULL : &p->fused[step->fused],
 		       .fused_view = fused_views,
 		       .fused_constant = f.constant,
+		       .ports = step->kind == STEP_NODE ? p->ports + step->refs : NULL,
 		       .slotted = slotted_inputs(s, step),
 		       .exact = p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE,
 		       .host = &recording,
