@@ -54,12 +54,13 @@ typedef struct conv_params {
 
 enum { CONV_OUT, CONV_IN, CONV_WEIGHTS, CONV_RESIDUAL, CONV_OPERANDS };
 
-/* winograd2_f32 and winograd4_f32 compute the same for kernels 1x3x3 of stride and dilation 1 with 2.25 and 4
- * times fewer multiplications (Lavin and Gray, 2015: F(2x2, 3x3), F(4x4, 3x3)), at the price of rounding: the
- * error is about that of conv_f32 for winograd2 and some 4 times it for winograd4, relative to the largest
- * magnitude of the image's neighbourhood rather than to each output. A non-finite input makes every output of
- * its tile non-finite. Weights are read 1.8 and 4 times inflated: where the image is so small that they come
- * from memory for few pixels (512 channels at 7x7), conv_f32 is faster. Tiles begin at row_begin. */
+/* winograd2_f32 and winograd4_f32 compute the same for kernels 1x3x3 of stride 1 with 2.25 and 4 times fewer
+ * multiplications (Lavin and Gray, 2015: F(2x2, 3x3), F(4x4, 3x3)), at the price of rounding: the error is
+ * about that of conv_f32 for winograd2 and some 4 times it for winograd4, relative to the largest magnitude of
+ * the image's neighbourhood rather than to each output. A non-finite input makes every output of its tile
+ * non-finite. Weights are read 1.8 and 4 times inflated: where the image is so small that they come from
+ * memory for few pixels (512 channels at 7x7), conv_f32 is faster. Tiles begin at row_begin; a dilated
+ * convolution is that of every d-th row and pixel, each with tiles of its own. */
 
 /* depthwise_f32 takes conv_params too: weights.groups channels, one input and one output channel a group. */
 

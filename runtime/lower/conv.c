@@ -208,8 +208,12 @@ static bool suits_winograd(const lowering *l, const conv_params *p, size_t least
 {
 	const conv_window *w = &p->window;
 	for (int a = 0; a < 3; a++)
-		if (w->kernel[a] != (a == DEPTH ? 1 : 3) || w->stride[a] != 1 || w->dilation[a] != 1)
+		if (w->kernel[a] != (a == DEPTH ? 1 : 3) || w->stride[a] != 1)
 			return false;
+	/* Dilated, the image is so many images that tiles have to fill. Of few positions each most taps are outside, which conv_f32 leaves
+	 * out. */
+	if (w->out[ROW] < 4 * w->dilation[ROW] || w->out[PIXEL] < 4 * w->dilation[PIXEL])
+		return false;
 	return !l->exact && p->weights.groups == 1 && p->weights.in_channels >= 32 && p->weights.out_channels >= 32 &&
 	       w->out[ROW] >= least && w->out[PIXEL] >= least;
 }

@@ -494,10 +494,13 @@ static void winograd_case(rng *r, size_t channels, bool strip, bool small, size_
 	conv_window *w = &c.p.window;
 	for (int a = 0; a < 3; a++) {
 		w->kernel[a] = c.p.weights.kernel[a] = a ? 3 : 1;
-		w->stride[a] = w->dilation[a] = 1;
+		w->stride[a] = 1;
+		w->dilation[a] = a && rng_chance(r, 30) ? rng_range(r, 2, 5) : 1;
 		w->in[a] = a ? rng_range(r, 1, 14) : 1;
-		w->pad[a] = a ? (ptrdiff_t)rng_range(r, 0, 2) : 0;
-		const ptrdiff_t out = (ptrdiff_t)w->in[a] + w->pad[a] + (ptrdiff_t)rng_range(r, 0, 2) - 2;
+		const size_t reach = 2 * w->dilation[a];
+		w->pad[a] = a ? (ptrdiff_t)rng_range(r, 0, reach) : 0;
+		const ptrdiff_t out =
+			(ptrdiff_t)w->in[a] + w->pad[a] + (ptrdiff_t)rng_range(r, 0, reach) - (ptrdiff_t)reach;
 		w->out[a] = a ? (out < 1 ? 1 : (size_t)out) : 1;
 	}
 	w->row_begin = 0;

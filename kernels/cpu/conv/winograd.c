@@ -80,8 +80,8 @@ static void transform_filter(size_t m, const loose_float *tap, const weights_sou
 	}
 }
 
-/* Input channels that are transformed for one output channel before the next: what they write for a whole panel
- * fits into the first-level cache. */
+/* Input channels that are transformed for one output channel before the next: what they write for a whole
+ * panel fits into the first-level cache. */
 enum { CHANNEL_BLOCK = 8 };
 
 /* Input channels [first, end) of output channel `at`. */
@@ -90,7 +90,7 @@ static void pack_channel(const weights_shape *s, const weights_source *source, s
 {
 	const size_t q = source->out_index ? source->out_index[at] : at, products = (m + 2) * (m + 2);
 	const loose_float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
-			    (ptrdiff_t)(q % s->out_channels) * source->out;
+				  (ptrdiff_t)(q % s->out_channels) * source->out;
 	biases[at % s->out_channels] = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
 	for (size_t i = first; i < end; i++) {
 		const size_t c = source->in_index ? source->in_index[i] : i;
@@ -122,11 +122,19 @@ static void pack(const weights_shape *s, const weights_source *source, void *pac
 
 /* ---- The plan: which tiles and columns a task takes ---- */
 
+/* Tiles along an axis. At dilation d every d-th position makes an image of its own; the first `longer` of
+ * these d images have one position more than the others. */
+typedef struct tiling {
+	size_t dilation, longer;
+	size_t in_longer, in_shorter; /* tiles of each */
+	size_t count;
+} tiling;
+
 typedef struct plan {
 	const conv_params *p;
 	size_t m;            /* outputs of a tile along an axis */
 	size_t k, n;         /* channels of a group */
-	size_t across, down; /* tiles of an image */
+	tiling across, down; /* tiles of an image */
 	size_t tiles;        /* of all images */
 	size_t tile_step, tile_tasks;
 	size_t col_step, col_tasks;
@@ -138,14 +146,33 @@ typedef struct plan {
 
 #define FEW_TASKS 16
 
+static tiling tiling_of(size_t extent, size_t dilation, size_t m)
+{
+	tiling t = { .dilation = dilation, .longer = extent % dilation };
+	t.in_longer = div_up(extent / dilation + 1, m);
+	t.in_shorter = div_up(extent / dilation, m);
+	t.count = t.longer * t.in_longer + (dilation - t.longer) * t.in_shorter;
+	return t;
+}
+
+/* The first output position of a tile. */
+static size_t tile_start(const tiling *t, size_t index, size_t m)
+{
+	const size_t longer = t->longer * t->in_longer;
+	if (index < longer)
+		return index / t->in_longer + index % t->in_longer * m * t->dilation;
+	index -= longer;
+	return t->longer + index / t->in_shorter + index % t->in_shorter * m * t->dilation;
+}
+
 static plan plan_of(const conv_params *p, size_t m)
 {
 	const conv_window *w = &p->window;
 	plan g = { .p = p, .m = m, .k = p->weights.in_channels, .n = p->weights.out_channels };
 	const size_t products = (m + 2) * (m + 2);
-	g.across = div_up(w->out[PIXEL], m);
-	g.down = div_up(w->row_end - w->row_begin, m);
-	g.tiles = p->batch * w->out[DEPTH] * g.down * g.across;
+	g.across = tiling_of(w->out[PIXEL], w->dilation[PIXEL], m);
+	g.down = tiling_of(w->row_end - w->row_begin, w->dilation[ROW], m);
+	g.tiles = p->batch * w->out[DEPTH] * g.down.count * g.across.count;
 	g.col_step = g.n;
 	size_t step = CACHE_FLOATS / (products * (g.k + size_min(g.n, 256)));
 	step = size_max(TILE_ROWS / 2, step / (TILE_ROWS / 2) * (TILE_ROWS / 2));
@@ -218,10 +245,10 @@ static pixel tile_at(const plan *g, size_t index)
 {
 	const conv_window *w = &g->p->window;
 	pixel at;
-	at.x = index % g->across * g->m;
-	index /= g->across;
-	at.y = index % g->down * g->m + w->row_begin;
-	index /= g->down;
+	at.x = tile_start(&g->across, index % g->across.count, g->m);
+	index /= g->across.count;
+	at.y = tile_start(&g->down, index % g->down.count, g->m) + w->row_begin;
+	index /= g->down.count;
 	at.z = index % w->out[DEPTH];
 	at.n = index / w->out[DEPTH];
 	return at;
@@ -283,14 +310,14 @@ static patch patch_of(const plan *g, const float *in, const float *zeros, const 
 	in += (ptrdiff_t)at->n * p->in.batch + z * p->in.axis[DEPTH];
 	patch from;
 	for (size_t i = 0; i < g->m + 2; i++) {
-		const ptrdiff_t y = y0 + (ptrdiff_t)i;
+		const ptrdiff_t y = y0 + (ptrdiff_t)(i * w->dilation[ROW]);
 		const bool row_inside =
 			y >= 0 && y < (ptrdiff_t)w->in[ROW] && z >= 0 && z < (ptrdiff_t)w->in[DEPTH];
 		const float *row =
 			row_inside ? in + (ptrdiff_t)ring_slot(w->in_ring, (size_t)y) * p->in.axis[ROW]
 				   : NULL;
 		for (size_t j = 0; j < g->m + 2; j++) {
-			const ptrdiff_t x = x0 + (ptrdiff_t)j;
+			const ptrdiff_t x = x0 + (ptrdiff_t)(j * w->dilation[PIXEL]);
 			const bool inside = row_inside && x >= 0 && x < (ptrdiff_t)w->in[PIXEL];
 			from.pixel[i][j] = inside ? row + x * p->in.axis[PIXEL] : zeros;
 			from.step[i][j] = inside ? p->in_block : 0;
@@ -385,9 +412,9 @@ static void multiply(const plan *g, const float *matrices, size_t tiles, size_t 
 /* Where the outputs of a tile go: those of rows and columns beyond the image are not stored. */
 typedef struct target {
 	float *out;
-	ptrdiff_t out_row[4], out_pixel; /* rows may be slots of a ring */
+	ptrdiff_t out_row[4], out_pixel;   /* rows may be slots of a ring */
 	ptrdiff_t out_step, residual_step; /* from one vector of channels to the next */
-	const float *residual;           /* or NULL */
+	const float *residual;             /* or NULL */
 	ptrdiff_t residual_row, residual_pixel;
 	size_t rows, columns;
 } target;
@@ -437,8 +464,9 @@ static target target_of(const plan *g, void *const *args, const pixel *at, size_
 	const conv_params *p = g->p;
 	const conv_window *win = &p->window;
 	const epilogue *e = &p->epilogue;
-	target to = { .rows = size_min(g->m, win->row_end - at->y),
-		      .columns = size_min(g->m, win->out[PIXEL] - at->x) };
+	const size_t row_step = win->dilation[ROW], column_step = win->dilation[PIXEL];
+	target to = { .rows = size_min(g->m, div_up(win->row_end - at->y, row_step)),
+		      .columns = size_min(g->m, div_up(win->out[PIXEL] - at->x, column_step)) };
 	if (w->results) {
 		to.out = w->results;
 		to.out_pixel = (ptrdiff_t)g->s_row;
@@ -447,11 +475,11 @@ static target target_of(const plan *g, void *const *args, const pixel *at, size_
 			to.out_row[i] = (ptrdiff_t)(i * g->m * g->s_row);
 	} else {
 		to.out = (float *)args[CONV_OUT] + channel_offset(p->out_block, channel);
-		to.out_pixel = p->out.axis[PIXEL];
+		to.out_pixel = p->out.axis[PIXEL] * (ptrdiff_t)column_step;
 		to.out_step = p->out_block ? p->out_block : VEC;
 		for (size_t i = 0; i < to.rows; i++) {
 			pixel row = *at;
-			row.y += i;
+			row.y += i * row_step;
 			to.out_row[i] = output_offset(win, &p->out, &row);
 		}
 	}
@@ -459,34 +487,45 @@ static target target_of(const plan *g, void *const *args, const pixel *at, size_
 		to.residual = (const float *)args[CONV_RESIDUAL] + residual_offset(e, at) +
 			      channel_offset(residual_block(p), channel);
 		to.residual_step = p->out_block ? residual_block(p) : VEC;
-		to.residual_row = e->residual[2];
-		to.residual_pixel = e->residual[3];
+		to.residual_row = e->residual[2] * (ptrdiff_t)row_step;
+		to.residual_pixel = e->residual[3] * (ptrdiff_t)column_step;
 	}
 	return to;
+}
+
+/* The program over `count` pixels that lie side by side in the output. */
+static void finish_run(const plan *g, void *const *args, const pixel *at, size_t count, const float *from,
+		       ptrdiff_t from_pixel, size_t channel, size_t cols, const work *w)
+{
+	const conv_params *p = g->p;
+	const size_t position[5] = { at->n, at->z, at->y, at->x, channel };
+	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, at);
+	if (!p->out_block)
+		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, count, cols, from, from_pixel,
+			     out + channel, p->out.axis[PIXEL], w->program);
+	for (size_t c = 0; p->out_block && c < cols; c += VEC) {
+		const size_t place[6] = { at->n, at->z, at->y, at->x, (channel + c) / VEC, 0 };
+		epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 6, place, 3, 5, count, VEC, from + c,
+				   from_pixel, out + channel_offset(p->out_block, channel + c),
+				   p->out.axis[PIXEL], w->program);
+	}
 }
 
 /* The program over a tile whose results lie in scratch. */
 static void finish_tile(const plan *g, void *const *args, const target *to, const pixel *at, size_t channel,
 			size_t cols, const work *w)
 {
-	const conv_params *p = g->p;
-	for (size_t i = 0; i < to->rows; i++) {
-		pixel row = *at;
-		row.y += i;
-		const size_t position[5] = { row.n, row.z, row.y, row.x, channel };
-		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &row);
-		const float *from = to->out + to->out_row[i];
-		if (!p->out_block)
-			epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, to->columns, cols, from,
-				     to->out_pixel, out + channel, p->out.axis[PIXEL], w->program);
-		for (size_t c = 0; p->out_block && c < cols; c += VEC) {
-			const size_t place[6] = { row.n, row.z, row.y, row.x, (channel + c) / VEC, 0 };
-			epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 6, place, 3, 5, to->columns,
-					   VEC, from + c, to->out_pixel,
-					   out + channel_offset(p->out_block, channel + c),
-					   p->out.axis[PIXEL], w->program);
+	const size_t row_step = g->p->window.dilation[ROW], column_step = g->p->window.dilation[PIXEL];
+	const size_t run = column_step == 1 ? to->columns : 1;
+	for (size_t i = 0; i < to->rows; i++)
+		for (size_t j = 0; j < to->columns; j += run) {
+			pixel first = *at;
+			first.y += i * row_step;
+			first.x += j * column_step;
+			finish_run(g, args, &first, run,
+				   to->out + to->out_row[i] + (ptrdiff_t)j * to->out_pixel, to->out_pixel,
+				   channel, cols, w);
 		}
-	}
 }
 
 /* channel: of the output, over all groups, of column `col`. */
@@ -504,7 +543,8 @@ ALWAYS_INLINE void transform_back(const plan *g, void *const *args, const float 
 		for (; c + VEC <= cols; c += VEC)
 			target_vector(&to, e, c / VEC, s + c, step, load(bias + c), m, false, tail_of(0));
 		if (c < cols)
-			target_vector(&to, e, c / VEC, s + c, step, load(bias + c), m, true, tail_of(cols - c));
+			target_vector(&to, e, c / VEC, s + c, step, load(bias + c), m, true,
+				      tail_of(cols - c));
 		if (w->results)
 			finish_tile(g, args, &to, &at, channel, cols, w);
 	}
@@ -521,8 +561,8 @@ ALWAYS_INLINE void run_task(const plan *g, void *const *args, size_t task, const
 	const size_t products = (g->m + 2) * (g->m + 2);
 	const float *biases = (const float *)args[CONV_WEIGHTS] +
 			      group * (bias_floats(shape) + products * matrix_floats(shape));
-	transform_image(g, (const float *)args[CONV_IN] + channel_offset(g->p->in_block, group * g->k), first, last,
-			w, m);
+	transform_image(g, (const float *)args[CONV_IN] + channel_offset(g->p->in_block, group * g->k), first,
+			last, w, m);
 	multiply(g, biases + bias_floats(shape), last - first, col, col_end, w);
 	transform_back(g, args, biases, first, last, col, col_end - col, group * g->n + col, w, m);
 }
@@ -534,7 +574,7 @@ static bool supports(const void *params)
 	bool ok = w->kernel[DEPTH] == 1 && w->kernel[ROW] == 3 && w->kernel[PIXEL] == 3 &&
 		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1 && whole_blocks(p);
 	for (int a = ROW; a <= PIXEL; a++)
-		ok = ok && w->stride[a] == 1 && w->dilation[a] == 1;
+		ok = ok && w->stride[a] == 1;
 	return ok && p->weights.in_channels > 0;
 }
 
