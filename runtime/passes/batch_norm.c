@@ -1,7 +1,7 @@
 /* BatchNormalization after Conv, ConvTranspose or Gemm with constant weights, into them: the scale of each output channel times its
- * weights, computed in double. Sums, differences, products and quotients with constants of the channels go the same way, as many as
- * follow one another. Nothing happens at the borders: padding comes before the convolution. Any other BatchNormalization of
- * constant statistics becomes a product and a sum, which fuse like all elementwise operators. */
+ * weights. Sums, differences, products and quotients with constants of the channels go the same way, as many as follow one another: they
+ * are put together in double and the weights are rounded once. Nothing happens at the borders: padding comes before the convolution. Any
+ * other BatchNormalization of constant statistics becomes a product and a sum, which fuse like all elementwise operators. */
 #include <math.h>
 #include <string.h>
 
@@ -130,65 +130,104 @@ static void scale_weights(const node *n, const tensor_view *w, const double *sca
 		}
 }
 
-static clast_status merge(clast_model *m, node_id id, node_id norm, const double *scale, const double *shift, clast_diag *d)
+/* What follows a convolution and goes into its weights: y = x * scale + shift for each channel. */
+typedef struct affine {
+	int64_t channels;
+	double *scale, *shift; /* of all nodes taken so far */
+	double *next;          /* scale and shift of one node */
+	value_id out;          /* of the last node taken */
+} affine;
+
+static clast_status affine_new(clast_model *m, int64_t channels, affine *f, clast_diag *d)
+{
+	const size_t bytes = 4 * (size_t)channels * sizeof(double);
+	double *memory = mem_alloc(&m->memory, bytes);
+	if (!memory)
+		return fail_memory(d, bytes);
+	*f = (affine){ channels, memory, memory + channels, memory + 2 * channels, NO_ID };
+	for (int64_t c = 0; c < channels; c++) {
+		f->scale[c] = 1;
+		f->shift[c] = 0;
+	}
+	return CLAST_OK;
+}
+
+static void affine_free(clast_model *m, affine *f)
+{
+	mem_free(&m->memory, f->scale, 4 * (size_t)f->channels * sizeof(double));
+}
+
+/* Takes the only user of the value f->out, if it is such a node. */
+static bool take_user(clast_model *m, const user_table *users, graph_id g, affine *f)
+{
+	const value_id x = f->out;
+	const node_id user = only_user(m, users, x);
+	double *scale = f->next, *shift = f->next + f->channels;
+	if (user == NO_ID || m->nodes[user].dead || !m->nodes[user].op || m->nodes[user].graph != g)
+		return false;
+	const node *n = &m->nodes[user];
+	if (!(n->in[0] == x && affine_of(m, n, f->channels, scale, shift)) && !arithmetic_of(m, n, x, f->channels, scale, shift))
+		return false;
+	for (int64_t c = 0; c < f->channels; c++) {
+		f->scale[c] *= scale[c];
+		f->shift[c] = f->shift[c] * scale[c] + shift[c];
+	}
+	f->out = n->out[0];
+	m->nodes[user].dead = true;
+	return true;
+}
+
+static clast_status merge(clast_model *m, node_id id, const affine *f, clast_diag *d)
 {
 	const node n = m->nodes[id];
 	const tensor_view *w = floats(m, &n, 1), *b = floats(m, &n, 2);
-	const int64_t channels = out_channels(&n, w);
 	tensor_view *weights, *bias;
-	value_id in[3] = { n.in[0] }, out;
+	value_id in[3] = { n.in[0] };
 	clast_status s = model_constant(m, CLAST_FLOAT32, w->rank, w->dims, &weights, d);
 	if (!s)
-		s = model_constant(m, CLAST_FLOAT32, 1, &channels, &bias, d);
+		s = model_constant(m, CLAST_FLOAT32, 1, &f->channels, &bias, d);
 	if (!s) {
-		scale_weights(&n, w, scale, weights->data);
+		scale_weights(&n, w, f->scale, weights->data);
 		model_forget(m, w->data, (size_t)view_count(w) * sizeof(float));
 	}
-	for (int64_t c = 0; !s && c < channels; c++)
-		store_real(bias, c, shift[c] + (b ? load_real(b, c) * scale[c] : 0));
+	for (int64_t c = 0; !s && c < f->channels; c++)
+		store_real(bias, c, f->shift[c] + (b ? load_real(b, c) * f->scale[c] : 0));
 	if (!s)
 		s = constant_value(m, n.graph, m->values[n.in[1]].name, weights, &in[1], d);
 	if (!s)
 		s = constant_value(m, n.graph, "bias", bias, &in[2], d);
 	if (s)
 		return s;
-	/* The convolution takes over the normalisation's output, so that values keep their names. */
-	out = m->nodes[norm].out[0];
-	m->nodes[norm].dead = true;
+	/* The convolution takes over the last node's output, so that values keep their names. */
 	value_id *ids = bump_array(&m->region, 4, sizeof *ids);
 	if (!ids)
 		return fail_memory(d, 0);
 	memcpy(ids, in, sizeof in);
-	ids[3] = out;
+	ids[3] = f->out;
 	node *target = &m->nodes[id];
 	target->n_in = 3;
 	target->in = ids;
 	target->out = ids + 3;
-	m->values[out].producer = id;
+	m->values[f->out].producer = id;
 	return CLAST_OK;
 }
 
-static clast_status try_merge(clast_model *m, node_id id, const user_table *users, bool *merged, clast_diag *d)
+/* All that follows one another goes into the weights at once, so that they are rounded once. */
+static clast_status try_merge(clast_model *m, node_id id, const user_table *users, clast_diag *d)
 {
 	const node *n = &m->nodes[id];
-	*merged = false;
-	if (n->dead || !is_target(m, n))
+	affine f;
+	if (n->dead || !n->op || !is_target(m, n))
 		return CLAST_OK;
-	const value_id x = n->out[0];
-	const node_id norm = only_user(m, users, x);
-	if (norm == NO_ID || m->nodes[norm].dead || !m->nodes[norm].op || m->nodes[norm].graph != n->graph)
-		return CLAST_OK;
-	const int64_t channels = out_channels(n, floats(m, n, 1));
-	const size_t bytes = 2 * (size_t)channels * sizeof(double);
-	double *scale = mem_alloc(&m->memory, bytes);
-	clast_status s = CLAST_OK;
-	if (!scale)
-		return fail_memory(d, bytes);
-	const bool normalised = m->nodes[norm].in[0] == x && affine_of(m, &m->nodes[norm], channels, scale, scale + channels);
-	*merged = normalised || arithmetic_of(m, &m->nodes[norm], x, channels, scale, scale + channels);
-	if (*merged)
-		s = merge(m, id, norm, scale, scale + channels, d);
-	mem_free(&m->memory, scale, bytes);
+	clast_status s = affine_new(m, out_channels(n, floats(m, n, 1)), &f, d);
+	if (s)
+		return s;
+	f.out = n->out[0];
+	while (take_user(m, users, n->graph, &f))
+		;
+	if (f.out != n->out[0])
+		s = merge(m, id, &f, d);
+	affine_free(m, &f);
 	return s;
 }
 
@@ -237,13 +276,13 @@ static clast_status try_unfold(clast_model *m, node_id id, clast_diag *d)
 		return CLAST_OK;
 	const int64_t channels = scale->dims[0];
 	const size_t bytes = 2 * (size_t)channels * sizeof(double);
-	double *affine = mem_alloc(&m->memory, bytes);
+	double *factors = mem_alloc(&m->memory, bytes);
 	clast_status s = CLAST_OK;
-	if (!affine)
+	if (!factors)
 		return fail_memory(d, bytes);
-	if (affine_of(m, n, channels, affine, affine + channels))
-		s = unfold(m, id, channels, affine, affine + channels, d);
-	mem_free(&m->memory, affine, bytes);
+	if (affine_of(m, n, channels, factors, factors + channels))
+		s = unfold(m, id, channels, factors, factors + channels, d);
+	mem_free(&m->memory, factors, bytes);
 	return s;
 }
 
@@ -253,8 +292,7 @@ static clast_status run(clast_model *m, clast_diag *d)
 	const size_t nodes = m->node_count, values = m->value_count;
 	clast_status s = pass_users(m, &users, d);
 	for (size_t i = 0; !s && i < nodes; i++)
-		for (bool merged = m->nodes[i].op != NULL; !s && merged;)
-			s = try_merge(m, (node_id)i, &users, &merged, d);
+		s = try_merge(m, (node_id)i, &users, d);
 	for (size_t i = 0; !s && i < nodes; i++)
 		s = try_unfold(m, (node_id)i, d);
 	mem_free(&m->memory, users.user, (values + 1) * sizeof *users.user);

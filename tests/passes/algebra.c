@@ -194,3 +194,25 @@ Test(algebra, layer_normalisation_means_what_was_written)
 	}
 	free(y);
 }
+
+/* Eight products after a convolution of one tap and one channel: its weights are as exact as one rounding makes them. */
+Test(algebra, weights_of_a_chain_are_rounded_once)
+{
+	const chain c = { "products",
+		          { 1, 1, 6, 5 },
+		          { { "w", 4, { 3, 1, 1, 1 } }, { "c", 3, { 3, 1, 1 } } },
+		          { { "Conv", { "x", "w" } }, { "Mul", { "t0", "c" } }, { "Mul", { "t1", "c" } }, { "Mul", { "t2", "c" } },
+		            { "Mul", { "t3", "c" } }, { "Mul", { "t4", "c" } }, { "Mul", { "t5", "c" } }, { "Mul", { "t6", "c" } },
+		            { "Mul", { "t7", "c" } } } };
+	size_t count, steps;
+	float *y = answer(&c, false, &count, &steps);
+	cr_assert_eq(count, 90);
+	for (size_t i = 0; i < count; i++) {
+		double scale = 1;
+		for (int k = 0; k < 8; k++)
+			scale *= (double)element(i / 30);
+		const float weight = (float)((double)element(i / 30) * scale);
+		cr_assert_eq(y[i], (float)((double)weight * (double)element(i % 30)), "element %zu is %g", i, y[i]);
+	}
+	free(y);
+}

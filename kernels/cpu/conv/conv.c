@@ -287,6 +287,7 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		.packed_k = g->packed_k,
 		.col_begin = col,
 		.col_end = col_end,
+		.chain = longest_chain(g->k),
 		.out = w->out,
 		.out_col = g->sums ? col : 0,
 		.out_block = g->sums ? 0 : p->out_block,

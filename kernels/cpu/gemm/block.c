@@ -25,13 +25,14 @@ static ptrdiff_t column_offset(size_t col, ptrdiff_t block)
 static void run_panel(const product *p, size_t col, size_t row, size_t rows)
 {
 	const size_t vectors = panel_vectors(p->n, col), width = vectors * VEC;
+	const size_t chain = chain_length(p->k_count, p->chain);
 	const float *panel = p->packed + (col - p->packed_col) * (p->packed_k + 1);
 	tile t = {
 		.a_row = p->a_row,
 		.a_block = p->a_block,
 		.b = panel + (1 + p->k_begin) * width,
 		.k = p->k_count,
-		.chain = p->a_block ? div_up(chain_length(p->k_count), VEC) * VEC : chain_length(p->k_count),
+		.chain = p->a_block ? div_up(chain, VEC) * VEC : chain,
 		.bias = p->first ? panel : NULL,
 		.column = column_offset(col - p->out_col, p->out_block),
 		.out_step = p->out_block ? p->out_block : VEC,
