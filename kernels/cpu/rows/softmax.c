@@ -1,6 +1,9 @@
 /* Softmax along one axis: exp(x - max) / sum, or x - max - log(sum). A contiguous axis is taken in vectors
  * along it; if instead the innermost outer axis is contiguous, a block of neighbours is taken side by side;
- * anything else is copied into scratch first. */
+ * anything else is copied into scratch first.
+ *
+ * Sums are taken in blocks of SUM_BLOCK terms a lane, whose sums are added up, so that rounding does not grow
+ * with the extent. */
 #include <math.h>
 
 #include "conv/spatial.h"
@@ -17,6 +20,7 @@ typedef struct plan {
 } plan;
 
 #define COLUMNS (4 * VEC)
+#define SUM_BLOCK 64
 
 static plan plan_of(const softmax_params *p)
 {
@@ -65,8 +69,12 @@ static void log_softmax_row(const float *in, float *out, size_t n)
 	const vec_tail tail = tail_of(n - whole);
 	const vec last = load_tail_or(in + whole, tail, splat(-INFINITY)), top = row_maximum(in, whole, last);
 	vec sum = vec_exp(last - top);
-	for (size_t i = 0; i < whole; i += VEC)
-		sum += vec_exp(load(in + i) - top);
+	for (size_t i = 0; i < whole;) {
+		vec part = splat(0);
+		for (const size_t end = size_min(whole, i + SUM_BLOCK * VEC); i < end; i += VEC)
+			part += vec_exp(load(in + i) - top);
+		sum += part;
+	}
 	const vec shift = vec_log(vec_sum_lanes(sum));
 	for (size_t i = 0; i < whole; i += VEC)
 		store(out + i, load(in + i) - top - shift);
@@ -103,10 +111,14 @@ static void softmax_long(const float *in, float *out, size_t n)
 	const vec top = row_maximum(in, whole, last);
 	last = vec_exp(last - top);
 	vec sum = last;
-	for (size_t i = 0; i < whole; i += VEC) {
-		const vec e = vec_exp(load(in + i) - top);
-		sum += e;
-		store(out + i, e);
+	for (size_t i = 0; i < whole;) {
+		vec part = splat(0);
+		for (const size_t end = size_min(whole, i + SUM_BLOCK * VEC); i < end; i += VEC) {
+			const vec e = vec_exp(load(in + i) - top);
+			part += e;
+			store(out + i, e);
+		}
+		sum += part;
 	}
 	const vec factor = 1.0f / vec_sum_lanes(sum);
 	for (size_t i = 0; i < whole; i += VEC)
@@ -139,7 +151,7 @@ static void softmax_row(const float *in, float *out, size_t n, bool logarithm)
 ALWAYS_INLINE void softmax_vector(const softmax_params *p, const float *in, float *out, const bool partial,
 				  vec_tail tail)
 {
-	vec top = splat(-INFINITY), sum = splat(0);
+	vec top = splat(-INFINITY), sum = splat(0), part = splat(0);
 	for (size_t k = 0; k < p->extent; k++) {
 		const float *from = in + (ptrdiff_t)k * p->in_stride;
 		top = vec_max(top, partial ? load_tail(from, tail) : load(from));
@@ -148,7 +160,11 @@ ALWAYS_INLINE void softmax_vector(const softmax_params *p, const float *in, floa
 		const float *from = in + (ptrdiff_t)k * p->in_stride;
 		float *to = out + (ptrdiff_t)k * p->out_stride;
 		const vec e = vec_exp((partial ? load_tail(from, tail) : load(from)) - top);
-		sum += e;
+		part += e;
+		if ((k + 1) % SUM_BLOCK == 0) {
+			sum += part;
+			part = splat(0);
+		}
 		if (p->log)
 			continue;
 		if (partial)
@@ -156,6 +172,7 @@ ALWAYS_INLINE void softmax_vector(const softmax_params *p, const float *in, floa
 		else
 			store(to, e);
 	}
+	sum += part;
 	const vec factor = 1.0f / sum, shift = p->log ? vec_log(sum) : sum;
 	for (size_t k = 0; k < p->extent; k++) {
 		const float *from =
