@@ -204,8 +204,8 @@ static void check_softmax(rng *r, const softmax_params *p, const float *in, size
 				const double want = p->log ? d - log(sum) : exp(d) / sum;
 				const float got = y[(ptrdiff_t)k * p->out_stride];
 				/* The difference d is rounded before its exponential is taken. */
-				const double bound = p->log ? 1e-6 + 1e-6 * fabs(want) :
-							      (2e-6 + 1.2e-7 * fabs(d)) * want + 1e-37;
+				const double bound = p->log ? 1e-6 + 1e-6 * fabs(want)
+							    : (2e-6 + 1.2e-7 * fabs(d)) * want + 1e-37;
 				if (nan)
 					cr_assert(isnan(got));
 				else
@@ -257,7 +257,9 @@ Test(softmax, rounding_does_not_grow_with_the_extent)
 	enum { EXTENT = 30000, NEIGHBOURS = 17 };
 	for (int n = 0; n < 4; n++) {
 		const bool columns = n & 1;
-		softmax_params p = { .log = (uint32_t)n / 2, .rank = 1, .outer = { NEIGHBOURS }, .extent = EXTENT };
+		softmax_params p = {
+			.log = (uint32_t)n / 2, .rank = 1, .outer = { NEIGHBOURS }, .extent = EXTENT
+		};
 		p.in_stride = p.out_stride = columns ? NEIGHBOURS : 1;
 		p.in_outer[0] = p.out_outer[0] = columns ? 1 : EXTENT;
 		check_softmax(&r, &p, floats_random(&r, EXTENT * NEIGHBOURS), EXTENT * NEIGHBOURS);
