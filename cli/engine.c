@@ -106,6 +106,14 @@ static clast_status read_interface(engine *e, problem *p)
 	return s;
 }
 
+clast_status engine_adopt(engine *e, const options *o, clast_model *m, const char *name, problem *p)
+{
+	*e = (engine){ .path = name,
+		       .model = m,
+		       .last_inputs = o->input_layout.count && !strcmp(o->input_layout.text, "last") };
+	return problem_in(p, name, read_interface(e, p));
+}
+
 clast_status engine_model_options(engine *e, const options *o, const char *path, clast_model_options *mo,
 				  problem *p)
 {

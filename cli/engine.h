@@ -28,6 +28,9 @@ CLAST_MUST_CHECK clast_status engine_model_options(engine *e, const options *o, 
 						   clast_model_options *mo, problem *p);
 /* Imports the model and reads what is known of its inputs and outputs. */
 CLAST_MUST_CHECK clast_status engine_load(engine *e, const options *o, const char *path, problem *p);
+/* Takes a model that was built by calls; it belongs to the engine, also after a failure. name must live as long. */
+CLAST_MUST_CHECK clast_status engine_adopt(engine *e, const options *o, clast_model *m, const char *name,
+					   problem *p);
 /* Plans it; strategy NULL: as the options say. */
 CLAST_MUST_CHECK clast_status engine_plan(engine *e, const options *o, const char *strategy,
 					  clast_plan **plan, problem *p);

@@ -88,11 +88,12 @@ static void print_values(const char *title, const clast_value_info *values, size
 static void print_summary(const inspection *i)
 {
 	const clast_plan_report *r = &i->report;
-	char transposed[24], copied[24], bound[24], arena[24], weights[24];
+	char transposed[24], copied[24], bound[24], arena[24], live[24], weights[24];
 	bytes_text(r->transpose_bytes, transposed);
 	bytes_text(r->copy_bytes, copied);
 	bytes_text(r->lower_bound_bytes, bound);
 	bytes_text(r->arena_bytes, arena);
+	bytes_text(r->arena_bound_bytes, live);
 	bytes_text(r->weights_bytes, weights);
 	printf("plan      %zu nodes in %zu steps, %zu by reference\n", r->nodes, r->steps,
 	       r->reference_steps);
@@ -103,7 +104,7 @@ static void print_summary(const inspection *i)
 		printf("bound     no plan of this graph and these kernels moves less than %s\n", bound);
 	else
 		printf("bound     none is proved\n");
-	printf("memory    arena %s, packed weights %s\n", arena, weights);
+	printf("memory    arena %s (at least %s live at one time), packed weights %s\n", arena, live, weights);
 }
 
 static void print_steps(const inspection *i)

@@ -62,10 +62,14 @@ void problem_line(const problem *p, char *text, size_t size)
 	append(text, size, &n, "%s%s", n && *message ? ": " : "", message);
 }
 
-static const char *what_next(clast_status s)
+static const char *what_next(const problem *p)
 {
-	switch (s) {
+	switch (p->diag.status) {
 	case CLAST_ERROR_ARGUMENT:
+		if (!strncmp(p->diag.message, "--layer", 7))
+			return "'clast bench --layer help' lists the kinds of layers and what they take";
+		if (!strncmp(p->diag.message, "--", 2))
+			return "'clast help COMMAND' says what the options take";
 		return "'clast inspect MODEL' lists the inputs and outputs with their shapes";
 	case CLAST_ERROR_MODEL:
 		return "the file is damaged or was exported wrongly: download or export it again, and check "
@@ -114,8 +118,8 @@ int problem_report(const problem *p)
 	char line[sizeof(p->diag.message) + 512];
 	problem_line(p, line, sizeof(line));
 	report_error(p->file[0] ? p->file : NULL, "%s", line);
-	if (what_next(p->diag.status))
-		report_hint("%s", what_next(p->diag.status));
+	if (what_next(p))
+		report_hint("%s", what_next(p));
 	return exit_code_of(p->diag.status);
 }
 

@@ -327,6 +327,7 @@ typedef struct clast_plan_report {
 	 * kernels that are slower in their orders counted), and a proved bound below which no choice costs; 0 where the strategy
 	 * proves none. */
 	uint64_t layout_cost, layout_bound;
+	size_t arena_bound_bytes; /* most bytes that live at one time: no arena can be smaller */
 } clast_plan_report;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *report);
@@ -406,6 +407,16 @@ CLAST_API CLAST_MUST_CHECK clast_status clast_session_run(clast_session *session
                                                           clast_tensor **outputs, clast_diag *diag);
 /* Bytes that the session holds now: arenas of its cached specialisations and its pool for dynamic values. */
 CLAST_API size_t clast_session_bytes(const clast_session *session);
+
+/* What a step of the last run had to do; all zero for steps of subgraphs and before the first run. Operations are those of the
+ * operators' definitions, a multiplication and an addition counted as two; executed those of the kernels, which may be fewer
+ * (Winograd) or more (channels rounded up); bytes those of all operands, each once. */
+typedef struct clast_step_work {
+	size_t struct_size;
+	double operations, executed, bytes;
+} clast_step_work;
+CLAST_API CLAST_MUST_CHECK clast_status clast_session_get_work(const clast_session *session, size_t step,
+                                                               clast_step_work *work);
 
 /* ---- What this build and machine can do ---- */
 

@@ -67,6 +67,7 @@ static clast_status measure(clast_plan *p, clast_plan_report *r)
 		return status == CLAST_ERROR_MEMORY ? status : CLAST_OK;
 	r->copy_bytes = s->copy_bytes;
 	r->arena_bytes = s->arena_bytes;
+	r->arena_bound_bytes = s->live_bytes;
 	spec_free(&s);
 	return CLAST_OK;
 }

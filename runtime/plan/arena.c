@@ -1,5 +1,6 @@
-/* Offsets for buffers with known lifetimes: greedy, largest first, each at the lowest place that is free while it lives. Large plans
- * use a sweep over time with a free list instead, which is nearly linear. */
+/* Offsets for buffers with known lifetimes: greedy, largest first, each at the lowest place that is free while it lives. Where that leaves
+ * gaps, other orders are tried until one reaches the most bytes that live at one time, below which no arena can be. Large plans use a
+ * sweep over time with a free list instead, which is nearly linear. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,15 +16,15 @@ static size_t round_up(size_t bytes)
 
 typedef struct item {
 	uint32_t buffer;
-	size_t bytes;
+	size_t bytes, weight;   /* weight: greedy takes the heaviest first */
 	uint32_t first, last;
 } item;
 
-static int by_size(const void *a, const void *b)
+static int by_weight(const void *a, const void *b)
 {
 	const item *x = a, *y = b;
-	if (x->bytes != y->bytes)
-		return x->bytes < y->bytes ? 1 : -1;
+	if (x->weight != y->weight)
+		return x->weight < y->weight ? 1 : -1;
 	return x->buffer < y->buffer ? -1 : 1;
 }
 
@@ -49,7 +50,8 @@ typedef struct placed {
 	uint32_t first, last;
 } placed;
 
-static size_t greedy(specialisation *s, const item *items, size_t n, placed *list)
+/* offsets: by buffer. */
+static size_t greedy(const item *items, size_t n, placed *list, size_t *offsets)
 {
 	size_t top = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -67,11 +69,49 @@ static size_t greedy(specialisation *s, const item *items, size_t n, placed *lis
 		for (; k > 0 && list[k - 1].offset > at; k--)
 			list[k] = list[k - 1];
 		list[k] = (placed){ at, at + items[i].bytes, items[i].first, items[i].last };
-		s->buffers[items[i].buffer].offset = at;
+		offsets[items[i].buffer] = at;
 		if (at + items[i].bytes > top)
 			top = at + items[i].bytes;
 	}
 	return top;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return *state >> 33;
+}
+
+/* Orders in turn: by size, by size times lifetime, by lifetime, then by size with noise. */
+static void weigh(item *items, size_t n, size_t attempt, uint64_t *state)
+{
+	for (size_t i = 0; i < n; i++) {
+		const size_t life = (size_t)items[i].last - items[i].first + 1, kilobytes = items[i].bytes / 1024 + 1;
+		items[i].weight = attempt == 0 ? items[i].bytes : attempt == 1 ? kilobytes * life :
+		                  attempt == 2 ? life : items[i].bytes / 256 * (128 + next_random(state) % 256);
+	}
+	qsort(items, n, sizeof *items, by_weight);
+}
+
+/* Steps of the greedy placement that all attempts together may cost: some milliseconds. */
+enum { ATTEMPTS = 300, PLACEMENT_STEPS = 4000000 };
+
+static size_t place(specialisation *s, item *items, size_t n, placed *list, size_t *offsets)
+{
+	uint64_t state = 1;
+	size_t best = SIZE_MAX, spent = 0;
+	for (size_t attempt = 0; attempt < ATTEMPTS && best > s->live_bytes; attempt++) {
+		if (attempt && (spent += n * n / 2 + n) > PLACEMENT_STEPS)
+			break;
+		weigh(items, n, attempt, &state);
+		const size_t top = greedy(items, n, list, offsets);
+		if (top >= best)
+			continue;
+		best = top;
+		for (size_t i = 0; i < n; i++)
+			s->buffers[items[i].buffer].offset = offsets[items[i].buffer];
+	}
+	return best;
 }
 
 /* Free ranges, sorted by offset, with a bounded search. */
@@ -160,12 +200,13 @@ static size_t most_alive(const item *items, size_t n, item *ends)
 clast_status arena_plan(specialisation *s, clast_diag *d)
 {
 	const size_t n = s->buffer_count;
-	const size_t bytes = n * (2 * sizeof(item) + sizeof(placed)) + 1;
+	const size_t bytes = n * (2 * sizeof(item) + sizeof(placed) + sizeof(size_t)) + 1;
 	char *work = mem_alloc(s->memory, bytes);
 	if (!work)
 		return fail_memory(d, bytes);
 	item *items = (item *)work, *ends = items + n;
 	placed *list = (placed *)(ends + n);
+	size_t *offsets = (size_t *)(list + n);
 	size_t total = 0, count = 0;
 	for (size_t i = 0; i < n; i++) {
 		const spec_buffer *b = &s->buffers[i];
@@ -176,7 +217,7 @@ clast_status arena_plan(specialisation *s, clast_diag *d)
 		}
 		total += size;
 		if (size)
-			items[count++] = (item){ (uint32_t)i, size, b->first, b->last };
+			items[count++] = (item){ (uint32_t)i, size, 0, b->first, b->last };
 	}
 	qsort(items, count, sizeof *items, by_first);
 	s->live_bytes = most_alive(items, count, ends);
@@ -186,8 +227,7 @@ clast_status arena_plan(specialisation *s, clast_diag *d)
 			s->buffers[items[i].buffer].offset = at;
 		s->arena_bytes = total;
 	} else if (count <= GREEDY_LIMIT) {
-		qsort(items, count, sizeof *items, by_size);
-		s->arena_bytes = greedy(s, items, count, list);
+		s->arena_bytes = count ? place(s, items, count, list, offsets) : 0;
 	} else {
 		s->arena_bytes = sweep(s, items, count, (range *)list, ends);
 	}

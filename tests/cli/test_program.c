@@ -564,3 +564,114 @@ Test(program, an_interrupt_ends_a_suite_cleanly)
 	result_free(&r);
 	remove_folder(folder);
 }
+
+/* ---- Benchmarks ---- */
+
+static json_t *list_of(const json_t *root, const char *key)
+{
+	json_t *list = json_object_get(root, key);
+	cr_assert(json_is_array(list), "%s", key);
+	return list;
+}
+
+Test(program, bench_times_single_layers_in_every_order)
+{
+	static const char *const layers[] = { "conv,c=16,h=8,m=24", "conv,c=8,h=9,k=5,stride=2,group=2", "depthwise,c=16,h=8", "pool,c=8,h=8",
+					      "average,c=8,h=8", "dense,c=32,m=16", "matmul,h=8", "concat,c=8,h=4,parts=3",
+					      "upsample,c=8,h=4,linear=1", "softmax,n=2,m=8", "layernorm,m=4,c=32" };
+	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++) {
+		result r = RUN("bench", "--layer", layers[i], "--orders", "first,last,first>last", "--strategies", "min,first", "--runs", "2",
+			       "--threads", "1", "--json");
+		json_t *root = expect_json(&r), *results = list_of(root, "results");
+		cr_expect_eq(json_array_size(results), 6, "%s", layers[i]);
+		for (size_t k = 0; k < json_array_size(results); k++) {
+			const json_t *row = json_array_get(results, k);
+			cr_expect_gt(real(row, "median_ms"), 0);
+			cr_expect_geq(real(row, "p95_ms"), real(row, "min_ms"));
+			/* The parts of a concatenation may be brought into its order in their places. */
+			cr_expect(real(row, "bytes_moved") > 0 || !strncmp(layers[i], "concat", 6));
+		}
+		json_decref(root);
+	}
+}
+
+/* What is counted is what the definition of a convolution says. */
+Test(program, bench_counts_the_work_of_a_layer)
+{
+	result r = RUN("bench", "--layer", "conv,n=2,c=16,h=10,w=6,k=3,m=24,pad=0", "--orders", "last", "--runs", "1", "--threads", "1",
+		       "--precision", "exact", "--json");
+	json_t *root = expect_json(&r);
+	const json_t *row = json_array_get(list_of(root, "results"), 0);
+	cr_expect_eq(real(row, "flops"), 2.0 * (2 * 8 * 4 * 24) * (16 * 9));
+	cr_expect_eq(real(row, "bytes_moved"), 4.0 * (2 * 10 * 6 * 16 + 2 * 8 * 4 * 24 + 24 * 16 * 9 + 24));
+	cr_expect_eq(json_integer_value(json_object_get(row, "transposes")), 0);
+	json_decref(root);
+}
+
+Test(program, bench_sweeps_and_writes_tables)
+{
+	result r = RUN("bench", "--layer", "dense,n=1..4*2,c=8/16,m=8", "--layer", "pool,c=4,h=4", "--isas", "all", "--runs", "1",
+		       "--threads", "1", "--csv", "-");
+	size_t lines = 0;
+	for (const char *at = r.out; (at = strchr(at, '\n')); at++)
+		lines++;
+	cr_expect_eq((lines - 1) % 7, 0, "%zu lines: %s", lines, r.out);
+	expect_fine(&r, "kind,n,c,h,w,k,m,");
+}
+
+Test(program, bench_says_what_is_wrong_with_a_layer)
+{
+	static const struct {
+		const char *layer, *says;
+	} cases[] = { { "nonsense", "there are conv, depthwise" },
+		      { "conv,z=1", "no key \"z\"" },
+		      { "conv,c", "KEY=VALUE" },
+		      { "conv,c=1,c=2", "given twice" },
+		      { "conv,c=x", "expected numbers" },
+		      { "conv,c=4..2", "expected numbers" },
+		      { "conv,c=1..8*1", "expected numbers" },
+		      { "conv,c=", "expected numbers" },
+		      { "conv,c=0", "at least 1" },
+		      { "conv,c=9999999", "expected numbers up to" },
+		      { "conv,c=6,group=4", "group has to divide" },
+		      { "conv,h=2,k=9,pad=0", "larger than the padded image" },
+		      { "pool,k=2,pad=2", "smaller than the kernel" },
+		      { "concat,parts=17", "at most 16" },
+		      { "conv,c=1..1000,h=1..1000", "combinations" } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		result r = RUN("bench", "--layer", cases[i].layer, "--runs", "1");
+		expect_error(&r, 2, cases[i].says);
+	}
+	result r = RUN("bench", "--layer", "dense", "--orders", "sideways");
+	expect_error(&r, 2, "first>last");
+	r = RUN("bench", "--layer", "dense", "--isas", "nonsense");
+	expect_error(&r, 2, "no such instruction set");
+	r = RUN("bench", "--layer", "dense", "model.onnx");
+	expect_error(&r, 2, "one too many");
+	r = RUN("bench", "--layer", "help");
+	expect_fine(&r, "upsample");
+}
+
+Test(program, bench_compares_steps_with_the_machine)
+{
+	const char *folder = make_folder();
+	char trace[300];
+	snprintf(trace, sizeof(trace), "%s/trace.json", folder);
+	result r = RUN("bench", DIGITS "/model.onnx", "--threads", "1", "--runs", "3", "--roofline", "--profile", trace, "--json");
+	json_t *root = expect_json(&r), *roof = json_object_get(root, "roofline"), *steps = list_of(roof, "layers");
+	cr_expect_gt(real(roof, "peak_gflops"), 0);
+	cr_expect_gt(real(roof, "bandwidth_gbs"), 0);
+	size_t computing = 0;
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		const json_t *x = json_array_get(steps, i);
+		computing += !strcmp(json_string_value(json_object_get(x, "op")), "Conv") && real(x, "flops") > 0 &&
+			     real(x, "effective_percent") > 0 && real(x, "limit_ms") > 0;
+	}
+	cr_expect_gt(computing, 0);
+	json_decref(root);
+	json_error_t error;
+	root = json_load_file(trace, 0, &error);
+	cr_assert_not_null(root, "%s", error.text);
+	cr_expect_geq(json_array_size(list_of(root, "traceEvents")), 3);
+	json_decref(root);
+}
