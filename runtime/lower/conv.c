@@ -247,7 +247,7 @@ static clast_status lower_conv(lowering *l)
 		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
 	if (!out_last && (depthwise || !lower_lies(y, PORT_FIRST)))
 		return CLAST_ERROR_UNSUPPORTED;
-	if (in_last && out_last && suits_winograd(l, &p, 12)) {
+	if (in_last && out_last && suits_winograd(l, &p, 7)) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;
