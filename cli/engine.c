@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "elements.h"
+#include "value_orders.h"
 
 double now_ms(void)
 {
@@ -39,7 +40,7 @@ void value_text(const clast_value_info *v, char *text, size_t size)
 
 const char *engine_strategy(const options *o)
 {
-	return o->strategy.count ? o->strategy.text : "min";
+	return o->strategy.count ? o->strategy.text : value_orders_given(o) ? "manual" : "min";
 }
 
 /* ---- --shape NAME=1x3xHxW ---- */
@@ -160,16 +161,32 @@ static clast_precision precision_of(const options *o)
 
 clast_status engine_plan(engine *e, const options *o, const char *strategy, clast_plan **plan, problem *p)
 {
+	value_orders given = { 0 };
+	clast_status s = CLAST_OK;
+	if (!strategy)
+		strategy = engine_strategy(o);
+	const bool manual = !strcmp(strategy, "manual");
+	if (manual && !value_orders_given(o))
+		s = problem_set(p, CLAST_ERROR_ARGUMENT, NULL, "strategy manual needs orders: give --order VALUE=ORDER or --orders FILE");
+	else if (manual)
+		s = value_orders_read(o, &given, p);
+	else if (value_orders_given(o) && o->strategy.count && strcmp(o->strategy.text, "manual") != 0)
+		s = problem_set(p, CLAST_ERROR_ARGUMENT, NULL, "--order and --orders are for --strategy manual, not %s", o->strategy.text);
 	const clast_plan_options po = {
 		.struct_size = sizeof(po),
-		.strategy = strategy ? strategy : o->strategy.text,
+		.strategy = strategy,
 		.objective = o->objective.text,
 		.input_layout = o->input_layout.text,
 		.output_layout = o->output_layout.text,
 		.device = o->device.text,
 		.precision = precision_of(o),
+		.order_count = given.count,
+		.orders = given.list,
 	};
-	return problem_in(p, e->path, clast_plan_create(e->model, &po, plan, &p->diag));
+	if (!s)
+		s = problem_in(p, e->path, clast_plan_create(e->model, &po, plan, &p->diag));
+	value_orders_free(&given);
+	return s;
 }
 
 clast_status engine_start(const engine *e, const options *o, clast_plan *plan, size_t threads,

@@ -20,7 +20,7 @@ typedef struct engine {
 	int64_t (*shape_dims)[CLAST_MAX_RANK];
 } engine;
 
-/* "min" unless --strategy says otherwise. */
+/* What --strategy says, else "manual" where orders are given, else "min". */
 const char *engine_strategy(const options *o);
 
 /* How the options want the model at path read; e owns what mo points to. */

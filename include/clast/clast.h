@@ -293,15 +293,26 @@ typedef enum clast_precision {
 	CLAST_PRECISION_REFERENCE /* every operator by its reference, accumulating in double */
 } clast_precision;
 
+/* The order in which a value is to lie: "first", "last", its axes from the outermost in memory inwards as reports write them ("N H W C",
+ * "d0 d2 d1"), or parts of axes ("N C/8 H W C%8": C/8 is the index divided by 8, C%8 what remains). */
+typedef struct clast_value_order {
+	const char *value;
+	const char *order;
+} clast_value_order;
+
 typedef struct clast_plan_options {
 	size_t struct_size;
-	const char *strategy;      /* "min" [default], "wrap", "first", "last", ..., "random:SEED" */
+	const char *strategy;      /* "min" [default], "wrap", "first", "last", ..., "manual", "random:SEED" */
 	const char *objective;     /* "time" [default], "measured", "bytes", "count" */
 	const char *input_layout;  /* "first" [default], "last": the order of the caller's input buffers */
 	const char *output_layout; /* "first" [default], "last" */
 	const char *device;        /* "cpu" [default], "opencl", "opencl:N" */
 	clast_precision precision;
 	bool keep_values;          /* no value is fused away, so that an observer sees every one of them */
+	/* Of strategy "manual", which keeps to them and chooses all other orders as "min" does. An order that no kernel can make is an
+	 * error. */
+	size_t order_count;
+	const clast_value_order *orders;
 } clast_plan_options;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_plan_create(clast_model *model, const clast_plan_options *options,

@@ -15,6 +15,5 @@ bool step_converts(const plan_step *step);
 /* Fills the plan's list of conversions. */
 clast_status plan_conversions(clast_plan *p);
 const plan_block *plan_block_of(const clast_plan *p, size_t step);
-void plan_order_text(const clast_plan *p, const order *o, const shape *s, char *text, size_t size);
 
 #endif

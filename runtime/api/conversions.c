@@ -87,17 +87,6 @@ static value_id value_of(const clast_plan *p, const plan_block *b, uint32_t pv)
 	return p->facts[b->first_fact + p->values[pv].fact];
 }
 
-/* With an extent of 1 several orders are the same; the usual name is preferred. */
-void plan_order_text(const clast_plan *p, const order *o, const shape *s, char *text, size_t size)
-{
-	static const char *const last[] = { "N W C", "N H W C", "N D H W C" };
-	order l;
-	if (o->n && s->rank >= 3 && s->rank <= 5 && order_last(p->model->dims, s, &l) && order_equal(o, &l))
-		snprintf(text, size, "%s", last[s->rank - 3]);
-	else
-		order_format(p->model->dims, o, s, text, size);
-}
-
 static void order_text_of(const clast_plan *p, const plan_block *b, uint32_t pv, uint32_t o, char *text, size_t size)
 {
 	shape s;

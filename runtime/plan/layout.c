@@ -4,6 +4,7 @@
  * forwards and backwards, until nothing new turns up. A pure view is a group that maps each order of its input to what it becomes, for
  * nothing. Elementwise operands share one configuration an order; the ports of dense kernels are groups of their own. References read
  * and write any order and have no wish. Costs are bytes of conversions; unknown extents count as plan_extent says. */
+#include <stdio.h>
 #include <string.h>
 
 #include "plan.h"
@@ -321,6 +322,12 @@ static uint32_t way_order(layout *l, value_id v, port_need need)
 	return plan_port_order(l->p, &s, (port){ need, false }, 0, 0);
 }
 
+/* The order that the caller gives the value, or NO_ID. */
+static uint32_t wish(const layout *l, value_id v)
+{
+	return l->p->wishes ? l->p->wishes[v] : NO_ID;
+}
+
 static void find_candidates(layout *l)
 {
 	for (size_t i = 0; i < l->g->input_count; i++)
@@ -340,6 +347,8 @@ static void find_candidates(layout *l)
 			const value_id v = operand_of(n, k);
 			if (!has_class(l, v))
 				continue;
+			if (wish(l, v) != NO_ID)
+				add(l, v, wish(l, v));
 			add(l, v, 0);
 			if (!is_view(n) && port_of(l, l->g->nodes[i], k)->need == PORT_LAST)
 				add_last(l, v);
@@ -431,6 +440,51 @@ static bool group_port(layout *l, group_builder *b, value_id v, bool produced, n
 	return true;
 }
 
+static clast_status refuse_wish(layout *l, const group_builder *b, uint32_t at)
+{
+	const value_id v = l->class_value[b->port[at].class];
+	const node_id id = b->owner[at].node;
+	char wanted[128], possible[512];
+	size_t used = 0;
+	shape s;
+	value_shape(l->m, v, &s);
+	plan_order_text(l->p, &l->p->orders[wish(l, v)], &s, wanted, sizeof wanted);
+	possible[0] = 0;
+	for (uint32_t i = 0; i < b->configs && used < sizeof possible; i++) {
+		char text[128];
+		plan_order_text(l->p, &l->p->orders[l->values[v].order[b->order[i * b->ports + at]]], &s, text, sizeof text);
+		if (!strstr(possible, text))
+			used += (size_t)snprintf(possible + used, sizeof possible - used, "%s%s", used ? ", or " : "", text);
+	}
+	if (l->d)
+		diag_value(l->d, l->m->values[v].name);
+	return id == NO_ID ? fail(l->d, CLAST_ERROR_ARGUMENT, "the order %s is asked for, but it is handed in as %s", wanted, possible) :
+	                     fail(l->d, CLAST_ERROR_ARGUMENT, "the order %s is asked for, but %s writes %s", wanted, l->m->nodes[id].op->name, possible);
+}
+
+/* Leaves the configurations that write what the caller asked for. */
+static clast_status keep_wishes(layout *l, group_builder *b)
+{
+	for (uint32_t k = 0; l->p->wishes && k < b->ports; k++) {
+		const value_id v = l->class_value[b->port[k].class];
+		uint32_t kept = 0, native = PROBLEM_NONE;
+		if (!b->port[k].produced || wish(l, v) == NO_ID)
+			continue;
+		for (uint32_t i = 0; i < b->configs; i++) {
+			if (l->values[v].order[b->order[i * b->ports + k]] != wish(l, v))
+				continue;
+			native = i == b->native ? kept : native;
+			memmove(b->order + kept * b->ports, b->order + i * b->ports, b->ports * sizeof *b->order);
+			b->cost[kept++] = b->cost[i];
+		}
+		if (!kept)
+			return refuse_wish(l, b, k);
+		b->configs = kept;
+		b->native = native;
+	}
+	return CLAST_OK;
+}
+
 static clast_status group_done(layout *l, group_builder *b)
 {
 	uint32_t unused;
@@ -438,6 +492,9 @@ static clast_status group_done(layout *l, group_builder *b)
 		return CLAST_OK;
 	if (!grow(&l->p->memory, &l->owner, &l->owner_capacity, l->owner_count + b->ports, sizeof *l->owner))
 		return fail_memory(l->d, 0);
+	const clast_status s = keep_wishes(l, b);
+	if (s)
+		return s;
 	memcpy(l->owner + l->owner_count, b->owner, b->ports * sizeof *b->owner);
 	l->owner_count += b->ports;
 	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, b->native, &unused, l->d);
@@ -864,7 +921,7 @@ clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const ui
 	find_candidates(&l);
 	clast_status s = l.failed ? fail_memory(d, 0) : build(&l, output_orders);
 	if (!s)
-		s = !strcmp(how->name, "min") ? solve_min(&l) : solve_by(&l, how, &options);
+		s = !strcmp(how->name, "min") || l.p->wishes ? solve_min(&l) : solve_by(&l, how, &options);
 	problem_release(&l.problem);
 	for (size_t i = 0; i < m->value_count; i++)
 		mem_free(&p->memory, l.values[i].order, l.values[i].capacity * sizeof *l.values[i].order);

@@ -572,7 +572,7 @@ static clast_status list_symbols(clast_plan *p, clast_diag *d)
 	return CLAST_OK;
 }
 
-static clast_status build(clast_plan *p, clast_diag *d)
+static clast_status build(clast_plan *p, const clast_plan_options *o, clast_diag *d)
 {
 	clast_model *m = p->model;
 	builder b = { .p = p, .m = m, .d = d };
@@ -592,6 +592,9 @@ static clast_status build(clast_plan *p, clast_diag *d)
 	if (!s) {
 		p->orders[0] = row_major;
 		p->order_count = 1;
+		s = plan_wishes(p, o, d);
+	}
+	if (!s) {
 		s = build_blocks(&b, 0);
 		if (dim_symbol_count(m->dims)) /* once, before reports ask from several threads */
 			plan_extent(p, dim_symbol_at(m->dims, 0));
@@ -627,9 +630,9 @@ static clast_status read_options(clast_plan *p, const clast_plan_options *o, cla
 		p->seed = strtoull(how + 7, &end, 10) + 1;
 		if (*end || end == how + 7)
 			return fail(d, CLAST_ERROR_ARGUMENT, "strategy \"%s\": expected random:SEED", quote(how).text);
-	} else if (!strategy_find(how, NULL) || !strcmp(how, "random") || !strcmp(how, "manual")) {
+	} else if (!strategy_find(how, NULL) || !strcmp(how, "random")) {
 		return fail(d, CLAST_ERROR_ARGUMENT,
-		            "strategy \"%s\" is unknown; known are min, wrap, first, last, blocked, lazy, push and random:SEED",
+		            "strategy \"%s\" is unknown; known are min, wrap, first, last, blocked, lazy, push, manual and random:SEED",
 		            quote(how).text);
 	}
 	const char *objective = o->objective ? o->objective : "time";
@@ -676,7 +679,7 @@ clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan
 	pthread_mutex_init(&p->lock, NULL);
 	clast_status s = read_options(p, o, d);
 	if (!s)
-		s = build(p, d);
+		s = build(p, o, d);
 	if (s) {
 		plan_release(p);
 		return s;

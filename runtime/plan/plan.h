@@ -96,6 +96,8 @@ struct clast_plan {
 	int64_t *extents;       /* the same for representative extents (extent.c) */
 	size_t extent_count;
 
+	uint32_t *wishes;       /* by graph value: the order that the caller gives it, or NO_ID; NULL: none */
+
 	pthread_mutex_t lock;   /* of the pool of packed weights */
 	packed_weight *weights;
 	size_t weight_count, weight_capacity, weight_bytes;
@@ -136,6 +138,11 @@ void plan_release(clast_plan *p);
 
 /* What an extent counts as in costs and reports where it is not known. */
 int64_t plan_extent(clast_plan *p, dim d);
+
+/* Writes an order of a value of this shape: "N H W C" (order_text.c). */
+void plan_order_text(const clast_plan *p, const order *o, const shape *s, char *text, size_t size);
+/* Reads the orders of strategy manual (wish.c). */
+clast_status plan_wishes(clast_plan *p, const clast_plan_options *o, clast_diag *d);
 
 /* Index of an order in plan.orders; UINT32_MAX if out of memory. */
 uint32_t plan_order(clast_plan *p, const order *o);

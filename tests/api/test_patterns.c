@@ -252,6 +252,68 @@ ParameterizedTest(size_t *index, patterns, every_conversion_is_reported)
 	release(&x);
 }
 
+/* ---- Orders given by the caller ---- */
+
+/* Each value that `first` computes, in the order that it has there: a plan that is possible, whatever `min` would prefer. */
+static size_t orders_of(const clast_plan *p, clast_value_order *orders, size_t most)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < clast_plan_step_count(p) && n < most; i++) {
+		clast_step_info s = { .struct_size = sizeof s };
+		cr_assert_eq(clast_plan_step(p, i, &s), CLAST_OK);
+		if (!s.conversion && s.shape.rank >= 0)
+			orders[n++] = (clast_value_order){ s.output, s.order };
+	}
+	return n;
+}
+
+static const char *order_in(const clast_plan *p, const char *value)
+{
+	for (size_t i = 0; i < clast_plan_step_count(p); i++) {
+		clast_step_info s = { .struct_size = sizeof s };
+		cr_assert_eq(clast_plan_step(p, i, &s), CLAST_OK);
+		if (!s.conversion && !strcmp(s.output, value))
+			return s.order;
+	}
+	return NULL;
+}
+
+ParameterizedTestParameters(patterns, values_lie_in_the_orders_that_the_caller_gives)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, values_lie_in_the_orders_that_the_caller_gives)
+{
+	built x;
+	build(&patterns[*index], &distinct, false, &x);
+	clast_plan_options o = { .struct_size = sizeof o, .strategy = "min", .precision = CLAST_PRECISION_REFERENCE };
+	answer want = run(&x, &o);
+	static const char *const sources[] = { "first", "min" };
+	for (size_t k = 0; k < sizeof sources / sizeof *sources; k++) {
+		clast_value_order orders[64];
+		const clast_plan_options source = { .struct_size = sizeof source, .strategy = sources[k] };
+		clast_plan *model = plan_of(&x, &source);
+		const clast_plan_options manual = { .struct_size = sizeof manual,
+			                            .strategy = "manual",
+			                            .order_count = orders_of(model, orders, 64),
+			                            .orders = orders };
+		clast_plan *p = plan_of(&x, &manual);
+		for (size_t i = 0; i < manual.order_count; i++) {
+			const char *found = order_in(p, orders[i].value);
+			cr_expect(!found || !strcmp(found, orders[i].order), "%s: %s lies in %s, not %s", x.p->name, orders[i].value, found,
+			          orders[i].order);
+		}
+		clast_plan_free(&p);
+		answer got = run(&x, &manual);
+		expect_close(&x, "manual", &want, &got);
+		forget(&got);
+		clast_plan_free(&model);
+	}
+	forget(&want);
+	release(&x);
+}
+
 /* ---- Extents that the model does not know ---- */
 
 /* Values in the order in which they are computed, with their orders; but for shapes, which are computed only if they are not known. */

@@ -120,3 +120,70 @@ Test(inspect, says_which_picture_cannot_be_written)
 	cr_expect_not_null(strstr(r.err, "/nowhere/plan.svg"), "%s", r.err);
 	result_free(&r);
 }
+
+/* ---- Orders given by the caller ---- */
+
+static void expect_orders_refused(const char *order, const char *part)
+{
+	result r = RUN("inspect", MODEL, "--order", order);
+	cr_expect_eq(r.status, 2, "%s: %d %s", order, r.status, r.err);
+	cr_expect_not_null(strstr(r.err, part), "%s: %s", order, r.err);
+	result_free(&r);
+}
+
+/* The name of the first convolution's output and its order. */
+static char *first_convolution(const char *file, char order[64])
+{
+	json_error_t error;
+	result r = file ? RUN("inspect", MODEL, "--orders", file, "--layout", "--json") : RUN("inspect", MODEL, "--layout", "--json");
+	json_t *root = json_loads(r.out, 0, &error), *steps = json_object_get(root, "steps");
+	char *name = NULL;
+	for (size_t i = 0; !name && i < json_array_size(steps); i++) {
+		const json_t *s = json_array_get(steps, i);
+		if (strcmp(json_string_value(json_object_get(s, "op")), "Conv") != 0)
+			continue;
+		name = strdup(json_string_value(json_object_get(s, "output")));
+		snprintf(order, 64, "%s", json_string_value(json_object_get(s, "order")));
+	}
+	cr_assert_not_null(name, "%s%s", r.out, r.err);
+	json_decref(root);
+	result_free(&r);
+	return name;
+}
+
+Test(inspect, takes_orders_of_values_from_options_and_files)
+{
+	static const char *const orders[] = { "N H W C", "N C H W" };
+	const char *folder = make_folder(), *file = in_folder(folder, "orders.json");
+	char found[64], text[512], option[512];
+	char *name = first_convolution(NULL, found);
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "{ \"%s\": \"%s\" }", name, orders[i]);
+		write_file(file, text, strlen(text));
+		free(first_convolution(file, found));
+		cr_expect_str_eq(found, orders[i]);
+		snprintf(option, sizeof(option), "%s=%s", name, orders[i]);
+		result r = RUN("verify", MODEL, "--ref", CLAST_MODELS "/digits", "--order", option);
+		cr_expect_eq(r.status, 0, "%s%s", r.out, r.err);
+		result_free(&r);
+	}
+	free(name);
+	remove_folder(folder);
+}
+
+Test(inspect, names_the_value_whose_order_cannot_be)
+{
+	char found[64], option[512];
+	char *name = first_convolution(NULL, found);
+	snprintf(option, sizeof(option), "%s=N H W", name);
+	expect_orders_refused(option, name);
+	expect_orders_refused(option, "each axis of N C H W once");
+	expect_orders_refused("/block3/project/project.1/BatchNormalization_output_0=W C N H", "but Conv writes N H W C");
+	expect_orders_refused("nothing=first", "\"nothing\"");
+	expect_orders_refused("nothing", "expected VALUE=ORDER");
+	free(name);
+	result r = RUN("inspect", MODEL, "--strategy", "manual");
+	cr_expect_eq(r.status, 2);
+	cr_expect_not_null(strstr(r.err, "--order"), "%s", r.err);
+	result_free(&r);
+}
