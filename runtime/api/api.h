@@ -7,6 +7,9 @@
 /* Options, zero for what the caller's header did not know yet; from may be NULL. */
 void read_model_options(clast_model_options *to, const clast_model_options *from);
 
+/* What every model goes through before it is planned: channels-last exports lose their Transposes, then the passes. */
+clast_status model_prepare(clast_model *m, clast_diag *d);
+
 /* Fills info for a value of the model. */
 clast_status value_describe(const clast_model *m, value_id id, const char *name, clast_value_info *info);
 

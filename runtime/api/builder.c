@@ -33,12 +33,15 @@ clast_status clast_builder_create(int64_t opset, const clast_model_options *opti
 	if (s)
 		return s;
 	clast_builder *b = mem_calloc(&m->memory, sizeof *b);
-	if (!b) {
+	m->opsets = bump_alloc(&m->region, sizeof *m->opsets);
+	if (!b || !m->opsets) {
+		mem_free(&m->memory, b, sizeof *b);
 		model_release(m);
 		return fail_memory(d, sizeof *b);
 	}
 	b->m = m;
 	b->opset = opset;
+	m->opsets[m->opset_count++] = (opset_import){ "", opset };
 	map_init(&b->names, &m->memory);
 	*builder = b;
 	return CLAST_OK;
@@ -309,7 +312,7 @@ clast_status clast_builder_finish(clast_builder **builder, clast_model **model, 
 	if (!s)
 		s = graph_sort(b->m, d);
 	if (!s)
-		s = passes_run(b->m, d);
+		s = model_prepare(b->m, d);
 	if (!s) {
 		model_retain(b->m);
 		*model = b->m;

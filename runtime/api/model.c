@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "convert.h"
 #include "import.h"
 #include "pass.h"
 #include "plan.h"
@@ -12,6 +13,12 @@ void read_model_options(clast_model_options *to, const clast_model_options *from
 	memset(to, 0, sizeof *to);
 	if (from)
 		memcpy(to, from, from->struct_size && from->struct_size < sizeof *to ? from->struct_size : sizeof *to);
+}
+
+clast_status model_prepare(clast_model *m, clast_diag *d)
+{
+	const clast_status s = convert_is_wrapped(m) ? convert_straighten(m, d) : CLAST_OK;
+	return s ? s : passes_run(m, d);
 }
 
 static clast_status load(const char *path, const void *bytes, size_t size, const clast_model_options *options,
@@ -26,7 +33,7 @@ static clast_status load(const char *path, const void *bytes, size_t size, const
 		goto done;
 	s = path ? import_file(m, path, &o, d) : import_memory(m, bytes, size, &o, d);
 	if (!s)
-		s = passes_run(m, d);
+		s = model_prepare(m, d);
 	if (s)
 		model_release(m);
 	else

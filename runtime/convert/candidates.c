@@ -32,7 +32,7 @@ static bool add(converter *c, value_id v, const order *o)
 }
 
 /* Axis `role` in second place or last, the others in their order; false for values without channels. */
-static bool role_axes(const converter *c, value_id v, convert_layout layout, int *perm)
+bool role_axes(const converter *c, value_id v, convert_layout layout, int *perm)
 {
 	const int role = c->values[v].role, rank = c->m->values[v].rank;
 	int n = 0;

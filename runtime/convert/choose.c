@@ -52,8 +52,11 @@ static clast_status add_class(converter *c, value_id v)
 	order o;
 	if (!p->candidates)
 		return fail(c->d, CLAST_ERROR_MEMORY, "out of memory");
-	for (uint32_t i = 0; i < p->candidates * p->candidates; i++)
-		table[i] = conversion_cost(c, v);
+	for (uint32_t i = 0; i < p->candidates; i++)
+		for (uint32_t j = 0; j < p->candidates; j++)
+			table[i * p->candidates + j] =
+				conversion_cost(c, v)
+				<< !form_transposes(c, v, p->candidate[i], p->candidate[j]);
 	clast_status s = problem_add_class(&c->problem, p->candidates, table, false, &p->class, c->d);
 	if (!s &&
 	    !grow(&c->m->memory, &c->class_value, &c->class_capacity, p->class + 1, sizeof *c->class_value))
@@ -301,6 +304,7 @@ static bool is_renaming(const converter *c, const node *n, const node_plan *p)
 
 static void take(converter *c, const assignment *a)
 {
+	c->transposes = a->conversions;
 	for (size_t i = 0; i < c->problem.classes; i++) {
 		value_plan *p = &c->values[c->class_value[i]];
 		p->produced = p->candidate[a->produced[i] == PROBLEM_ANY ? 0 : a->produced[i]];
@@ -308,8 +312,11 @@ static void take(converter *c, const assignment *a)
 	for (size_t i = 0; i < c->node_count; i++) {
 		node_plan *p = &c->nodes[i];
 		const node *n = &c->m->nodes[p->node];
-		if (p->group == PROBLEM_NONE)
+		c->transposes_before += n->op->rule == RULE_PERMUTE;
+		if (p->group == PROBLEM_NONE) {
+			c->transposes += n->op->rule == RULE_PERMUTE;
 			continue;
+		}
 		const problem_group *g = &c->problem.group[p->group];
 		const uint32_t config = a->config[p->group];
 		uint32_t at = g->first_port;
@@ -322,6 +329,7 @@ static void take(converter *c, const assignment *a)
 		p->in = c->values[n->in[0]].candidate[problem_order(&c->problem, at, config)];
 		p->out = c->values[n->out[0]].candidate[problem_order(&c->problem, at + 1, config)];
 		p->renamed = p->how == HOW_VIEW && is_renaming(c, n, p);
+		c->transposes += n->op->rule == RULE_PERMUTE && !p->renamed;
 	}
 }
 

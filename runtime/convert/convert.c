@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "pass.h"
 #include "rewrite.h"
 
 static clast_status begin(converter *c)
@@ -45,7 +46,11 @@ static clast_status convert_graph(clast_model *m, graph_id g, const convert_opti
 	clast_status s = begin(&c);
 	if (!s)
 		s = convert_choose(&c);
-	if (!s)
+	if (o->straighten && s == CLAST_ERROR_LIMIT) { /* of the layout problem */
+		s = CLAST_OK;
+		if (d)
+			*d = (clast_diag){ 0 };
+	} else if (!s && (!o->straighten || 2 * c.transposes <= c.transposes_before))
 		s = convert_emit(&c);
 	end(&c);
 	for (size_t i = 0; !s && i < m->graphs[g].node_count; i++)
@@ -63,6 +68,40 @@ static void count(const clast_model *m, graph_id g, size_t *nodes, size_t *trans
 		for (uint32_t b = 0; b < n->n_bodies; b++)
 			count(m, n->bodies[b], nodes, transposes);
 	}
+}
+
+/* ---- Channels-last exports ---- */
+
+static bool is_transpose(const clast_model *m, node_id n)
+{
+	return n != NO_ID && m->nodes[n].op->rule == RULE_PERMUTE;
+}
+
+bool convert_is_wrapped(const clast_model *m)
+{
+	const graph *g = &m->graphs[0];
+	for (size_t i = 0; i < g->node_count; i++) {
+		const node *t = &m->nodes[g->nodes[i]];
+		const value *x = t->n_in && t->in[0] != NO_ID ? &m->values[t->in[0]] : NULL;
+		if (t->op->rule != RULE_PERMUTE || !x || x->producer == NO_ID)
+			continue;
+		const node *n = &m->nodes[x->producer];
+		if (has_channels(n) && n->n_in && n->in[0] != NO_ID &&
+		    is_transpose(m, m->values[n->in[0]].producer))
+			return true;
+	}
+	return false;
+}
+
+clast_status convert_straighten(clast_model *m, clast_diag *d)
+{
+	const convert_options o = {
+		.layout = CONVERT_FIRST, .inputs = CONVERT_KEEP, .outputs = CONVERT_KEEP, .straighten = true
+	};
+	convert_report r;
+	clast_status s = passes_clean(m, d);
+	m->keep_quantised = false;
+	return s ? s : convert_model(m, &o, &r, d);
 }
 
 clast_status convert_model(clast_model *m, const convert_options *o, convert_report *r, clast_diag *d)

@@ -17,6 +17,7 @@ typedef struct convert_options {
 				  CONVERT_KEEP */
 	convert_layout inputs, outputs; /* of the graph, where a value has a channel axis */
 	const char *strategy;           /* NULL: "min" */
+	bool straighten;                /* see convert_straighten */
 	bool count_bytes;               /* the objective is bytes, else the number of Transpose nodes */
 } convert_options;
 
@@ -27,6 +28,15 @@ typedef struct convert_report {
 		bound; /* of the layout problems of all graphs; bound is proved with strategy min only */
 	bool optimal;
 } convert_report;
+
+/* Whether the model looks like the export of a channels-last framework: some operator that ONNX defines
+ * channels-first stands between Transposes. */
+bool convert_is_wrapped(const clast_model *m);
+/* Such a graph without the Transposes around its operators, so that passes and plans find what they find in
+ * its channels-first twin. Inputs and outputs stay, and so does a graph that would keep more than half of its
+ * Transposes; what has other axes than before gets another name. The model has been imported; constants are
+ * folded, passes_run is still to come. */
+clast_status convert_straighten(clast_model *m, clast_diag *d);
 
 /* Rewrites the graphs of an inferred model in place. Operators, constants and names stay where nothing has to
  * change. A model whose conversion failed is only good for being released. */

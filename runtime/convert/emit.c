@@ -169,6 +169,51 @@ static clast_status frame_output(converter *c, const node *n, const frame *f, ui
 	return s ? s : form_new(c, v, o, &dims, false, out);
 }
 
+/* Whether an input of the frame is there already as these axes have it. */
+static bool input_is_there(converter *c, const node *n, const frame *f, const int *perm)
+{
+	for (uint32_t k = 0; k < n->n_in; k++) {
+		order *o;
+		shape dims;
+		if (!f->operand[k].tied || !has_class(c, n->in[k]))
+			continue;
+		if (frame_order(c, n, f, k, perm, &o))
+			return false;
+		operand_dims(c, f, k, n->in[k], perm, &dims);
+		return form_exists(c, n->in[k], o, &dims);
+	}
+	return false;
+}
+
+/* Whether every operand lies as the planner has it under other axes too. */
+static bool same_orders(converter *c, const node *n, const frame *f, const int *perm, const int *other)
+{
+	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+		order *a, *b;
+		if (!f->operand[k].tied || !has_class(c, n->in[k]))
+			continue;
+		if (frame_order(c, n, f, k, perm, &a) || frame_order(c, n, f, k, other, &b) ||
+		    !order_equal(a, b))
+			return false;
+	}
+	return true;
+}
+
+/* Where extents are 1, several permutations are the same order, and the planner does not care which: take the
+ * one in which the input comes, so that no Reshape has to follow. */
+static void choose_axes(converter *c, const node *n, const frame *f, int *perm)
+{
+	int other[CLAST_MAX_RANK];
+	if (input_is_there(c, n, f, perm))
+		return;
+	for (convert_layout l = CONVERT_FIRST; l <= CONVERT_LAST; l++)
+		if (role_axes(c, f->whole, l, other) && frame_allows(c->m, n, f, other) &&
+		    input_is_there(c, n, f, other) && same_orders(c, n, f, perm, other)) {
+			memcpy(perm, other, sizeof other);
+			return;
+		}
+}
+
 /* All operands of one shape in an order that splits axes. */
 static clast_status emit_split(converter *c, const node *n, const node_plan *p, value_id *in, value_id *out)
 {
@@ -206,6 +251,7 @@ static clast_status emit_frame(converter *c, const node *n, const node_plan *p)
 		return s;
 	if (!whole_axes(c, p->in, &f->dims, perm))
 		return emit_split(c, n, p, in, out);
+	choose_axes(c, n, f, perm);
 	if (n->attrs)
 		memcpy(attrs, n->attrs, n->op->attrs_bytes);
 	for (uint32_t k = 0; !s && k < n->n_in; k++)
@@ -375,11 +421,58 @@ static clast_status emit_outputs(converter *c)
 	return s;
 }
 
-clast_status convert_emit(converter *c)
+static clast_status emit(converter *c)
 {
 	c->m->graphs[c->g].node_count = 0;
 	clast_status s = emit_inputs(c);
-	for (size_t i = 0; !s && i < c->node_count; i++)
+	for (size_t i = 0; !s && i < c->node_count; i++) {
 		s = emit_node(c, &c->nodes[i]);
+		c->m->nodes[c->nodes[i].node].dead = true;
+	}
 	return s ? s : emit_outputs(c);
+}
+
+/* The old graph again. */
+static void restore(converter *c, size_t old_nodes, const value_id *inputs, const value_id *outputs)
+{
+	clast_model *m = c->m;
+	graph *g = &m->graphs[c->g];
+	for (size_t i = old_nodes; i < m->node_count; i++)
+		m->nodes[i].dead = true;
+	g->node_count = 0;
+	for (size_t i = 0; i < c->node_count; i++) { /* there is room: they were there before */
+		node *n = &m->nodes[c->nodes[i].node];
+		n->dead = false;
+		g->nodes[g->node_count++] = c->nodes[i].node;
+		for (uint32_t j = 0; j < n->n_out; j++)
+			if (n->out[j] != NO_ID)
+				m->values[n->out[j]].producer = c->nodes[i].node;
+	}
+	for (size_t v = 0; v < c->value_count; v++) /* captures that stood for another value */
+		if (c->values[v].class != PROBLEM_NONE)
+			m->values[v].replaced_by = NO_ID;
+	memcpy(g->inputs, inputs, g->input_count * sizeof *inputs);
+	memcpy(g->outputs, outputs, g->output_count * sizeof *outputs);
+}
+
+clast_status convert_emit(converter *c)
+{
+	const graph *g = &c->m->graphs[c->g];
+	const size_t old_nodes = c->m->node_count;
+	value_id *inputs = bump_array(&c->scratch, g->input_count + 1, sizeof *inputs),
+		 *outputs = bump_array(&c->scratch, g->output_count + 1, sizeof *outputs);
+	if (!inputs || !outputs)
+		return fail_memory(c->d, 0);
+	memcpy(inputs, g->inputs, g->input_count * sizeof *inputs);
+	memcpy(outputs, g->outputs, g->output_count * sizeof *outputs);
+	const clast_status s = emit(c);
+	/* Nobody has asked for a straight graph: where ONNX cannot express one, the model stays as it is. */
+	if (c->o->straighten &&
+	    (s == CLAST_ERROR_UNSUPPORTED || s == CLAST_ERROR_INTERNAL || s == CLAST_ERROR_LIMIT)) {
+		restore(c, old_nodes, inputs, outputs);
+		if (c->d)
+			*c->d = (clast_diag){ 0 };
+		return CLAST_OK;
+	}
+	return s;
 }

@@ -40,7 +40,7 @@ clast_status form_new(converter *c, value_id v, const order *o, const shape *dim
 	*out = v;
 	if (o->n || !same_dims(&s, dims)) {
 		snprintf(name, sizeof name, "%.250s", c->m->values[v].name);
-		if (derived)
+		if (derived || c->o->straighten)
 			derived_name(c, v, o, name, sizeof name);
 		clast_status status = graph_add_value(c->m, c->g, name, out, c->d);
 		if (!status)
@@ -285,34 +285,58 @@ static clast_status add_transpose(converter *c, value_id v, value_id from, const
 	return s ? s : add_op(c, "Transpose", "", 1, &from, *out, 1, &a);
 }
 
-static clast_status transpose(converter *c, value_id v, const order *to, const shape *want, value_id *out)
+/* The Transpose that leads from one order to another, between lists of digits; its rank, or -1 if there is
+ * none. */
+static int digit_transpose(const converter *c, const order *from, const order *to, const shape *s,
+			   shape *have, shape *made, int64_t *perm)
 {
+	digit a[ORDER_MAX_FACTORS], b[ORDER_MAX_FACTORS], x[ORDER_MAX_FACTORS], y[ORDER_MAX_FACTORS];
+	const int n = digits_of(c, from, s, a), m = digits_of(c, to, s, b);
+	if (n < 0 || m < 0)
+		return -1;
+	const int nx = refine_by(a, n, b, m, x), ny = refine_by(b, m, a, n, y);
+	return nx < 1 || nx != ny ? -1 : transpose_axes(c, x, y, nx, have, made, perm);
+}
+
+bool form_transposes(const converter *c, value_id v, const order *from, const order *to)
+{
+	shape s, have, made;
+	int p[CLAST_MAX_RANK];
+	int64_t perm[ORDER_MAX_FACTORS];
+	value_shape(c->m, v, &s);
+	return (whole_axes(c, from, &s, p) && whole_axes(c, to, &s, p)) ||
+	       digit_transpose(c, from, to, &s, &have, &made, perm) > 0;
+}
+
+static clast_status transpose(converter *c, value_id v, const order *source, const order *to,
+			      const shape *want, value_id *out)
+{
+	static const order first = { 0 };
 	const value_plan *p = &c->values[v];
 	shape s, have, made;
 	int64_t perm[ORDER_MAX_FACTORS];
-	digit a[ORDER_MAX_FACTORS], b[ORDER_MAX_FACTORS], x[ORDER_MAX_FACTORS], y[ORDER_MAX_FACTORS];
 	value_id from;
 	value_shape(c->m, v, &s);
 	for (const form *f = p->forms; f; f = f->next)
-		if (order_equal(f->order, p->produced) &&
-		    transpose_whole(c, p->produced, &f->dims, to, want, &s, perm))
+		if (order_equal(f->order, source) && transpose_whole(c, source, &f->dims, to, want, &s, perm))
 			return add_transpose(c, v, f->id, perm, want->rank, to, want, out);
-	if (natural_dims(c, p->produced, &s, &have) &&
-	    transpose_whole(c, p->produced, &have, to, want, &s, perm)) {
-		const clast_status status = form_get(c, v, p->produced, &have, false, &from);
+	if (natural_dims(c, source, &s, &have) && transpose_whole(c, source, &have, to, want, &s, perm)) {
+		const clast_status status = form_get(c, v, source, &have, false, &from);
 		return status ? status : add_transpose(c, v, from, perm, want->rank, to, want, out);
 	}
-	const int n = digits_of(c, p->produced, &s, a), m = digits_of(c, to, &s, b);
-	const int nx = n < 0 || m < 0 ? -1 : refine_by(a, n, b, m, x),
-		  ny = nx < 0 ? -1 : refine_by(b, m, a, n, y);
-	if (nx < 1 || nx != ny || transpose_axes(c, x, y, nx, &have, &made, perm) < 0)
+	if (digit_transpose(c, source, to, &s, &have, &made, perm) > 0) {
+		clast_status status = form_get(c, v, source, &have, false, &from);
+		if (!status)
+			status = add_transpose(c, v, from, perm, have.rank, to, &made, out);
+		return status ? status : form_get(c, v, to, want, false, out);
+	}
+	if (!source->n || !to->n)
 		return fail(c->d, CLAST_ERROR_UNSUPPORTED,
 			    "value \"%s\": no Transpose leads from one of its orders to another",
 			    quote(c->m->values[v].name).text);
-	clast_status status = form_get(c, v, p->produced, &have, false, &from);
-	if (!status)
-		status = add_transpose(c, v, from, perm, have.rank, to, &made, out);
-	return status ? status : form_get(c, v, to, want, false, out);
+	/* 3 x 8 and 4 x 6 have nothing in common but 24: by way of row-major. */
+	const clast_status status = form_get(c, v, &first, &s, false, &from);
+	return status ? status : transpose(c, v, &first, to, want, out);
 }
 
 /* ---- Asking for a tensor ---- */
@@ -357,6 +381,16 @@ static clast_status show_alias(converter *c, value_id v)
 	return status ? status : note_form(c, v, p->produced, &dims, id);
 }
 
+bool form_exists(converter *c, value_id v, const order *o, const shape *dims)
+{
+	if (show_alias(c, v))
+		return false;
+	for (const form *f = c->values[v].forms; f; f = f->next)
+		if (order_equal(f->order, o) && same_dims(&f->dims, dims))
+			return true;
+	return false;
+}
+
 clast_status form_get(converter *c, value_id v, const order *o, const shape *dims, bool leading,
 		      value_id *out)
 {
@@ -383,7 +417,7 @@ clast_status form_get(converter *c, value_id v, const order *o, const shape *dim
 	if (p->class == PROBLEM_NONE || order_equal(o, p->produced))
 		return fail(c->d, CLAST_ERROR_INTERNAL, "value \"%s\" was asked for before it was made",
 			    quote(c->m->values[v].name).text);
-	return transpose(c, v, o, dims, out);
+	return transpose(c, v, p->produced, o, dims, out);
 }
 
 clast_status form_plain(converter *c, value_id v, value_id *out)

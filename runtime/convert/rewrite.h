@@ -68,9 +68,10 @@ typedef struct converter {
 	value_id *class_value;
 	size_t class_capacity;
 	int64_t opset;
-	unsigned cost_bits; /* of one Transpose */
-	uint64_t seed;      /* of more candidates, for random orders; 0: none */
-	bool failed;        /* out of memory */
+	size_t transposes_before, transposes; /* of this graph alone, as it is and as it is planned */
+	unsigned cost_bits;                   /* of one Transpose */
+	uint64_t seed;                        /* of more candidates, for random orders; 0: none */
+	bool failed;                          /* out of memory */
 	clast_diag *d;
 } converter;
 
@@ -80,6 +81,8 @@ typedef struct converter {
 
 /* Whether a value takes part: a tensor of known rank that is no constant. */
 bool has_class(const converter *c, value_id v);
+/* Whether ONNX says which axis of input 0 and output 0 holds channels: the second. */
+bool has_channels(const node *n);
 void find_kinds(converter *c);
 void find_roles(converter *c);
 
@@ -89,6 +92,7 @@ void find_candidates(converter *c);
 /* PROBLEM_NONE if the order is none of the candidates. */
 uint32_t find_candidate(const value_plan *p, const order *o);
 /* The order in which the axis of channels comes second, or last; false for values without one. */
+bool role_axes(const converter *c, value_id v, convert_layout layout, int *perm);
 bool role_order(converter *c, value_id v, convert_layout layout, order *out);
 /* The contract of an input or output of the graph: its order, and its extents in the new graph. */
 const order *convert_contract(converter *c, value_id v, bool output, shape *dims);
@@ -129,6 +133,10 @@ void permute_dims(const shape *s, const int *perm, shape *out);
  * yet. leading: extents of 1 may be missing in front. */
 clast_status form_get(converter *c, value_id v, const order *o, const shape *dims, bool leading,
 		      value_id *out);
+/* Whether it would take no node. */
+bool form_exists(converter *c, value_id v, const order *o, const shape *dims);
+/* Whether one Transpose leads from one order to the other; else it takes two. */
+bool form_transposes(const converter *c, value_id v, const order *from, const order *to);
 /* As the old graph has it; values without class are themselves. */
 clast_status form_plain(converter *c, value_id v, value_id *out);
 /* A new tensor of v, or v itself where it is as the old graph has it. */

@@ -50,8 +50,7 @@ static bool dense_of(const converter *c, const node *n, dense *x)
 	return rank >= 2 && c->m->values[n->out[0]].rank == rank;
 }
 
-/* Which of an operator's dims mean something by their place. */
-static bool has_channels(const node *n)
+bool has_channels(const node *n)
 {
 	static const char *const more[] = { "DepthToSpace", "SpaceToDepth", "LRN",
 					    "GridSample",   "MaxRoiPool",   "RoiAlign" };
