@@ -60,7 +60,7 @@ vec op_hard_swish(vec a, float i, float j)
 vec op_gelu(vec a, float i, float j) { return 0.5f * a * (1.0f + erf(a * M_SQRT1_2_F)); }
 vec op_gelu_tanh(vec a, float i, float j)
 {
-	return 0.5f * a * (1.0f + tanh(0.7978845608f * (a + 0.044715f * a * a * a)));
+	return a / (1.0f + exp(-1.5957691216f * (a + 0.044715f * a * a * a))); /* (1 + tanh(u)) / 2 = sigmoid(2 u) */
 }
 vec op_silu(vec a, float i, float j) { return a / (1.0f + exp(-i * a)); }
 vec op_softplus(vec a, float i, float j) { return max_nan(a, (vec)(0.0f)) + log1p(exp(-fabs(a))); }

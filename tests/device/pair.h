@@ -1,0 +1,48 @@
+/* One kernel call on the device and on the CPU, from the same operands; every byte of every operand is compared afterwards, so that
+ * gaps between elements have to stay as they are. Each operand is a buffer of exactly its size: under oclgrind any access outside shows.
+ *
+ * The device is "opencl" or what CLAST_TEST_DEVICE names. Where there is none, tests skip and say why. */
+#ifndef TESTS_DEVICE_PAIR_H
+#define TESTS_DEVICE_PAIR_H
+
+#include <criterion/criterion.h>
+
+#include "cpu_kernels.h"
+#include "device.h"
+
+typedef struct rng {
+	uint64_t state;
+} rng;
+
+size_t rng_range(rng *r, size_t low, size_t high);
+bool rng_chance(rng *r, unsigned percent);
+float rng_float(rng *r); /* in [-1, 1) */
+
+/* Opens the device, or skips the test. */
+void pair_open(void);
+void pair_close(void);
+
+typedef struct pair {
+	kernel_id kernel;
+	const void *params;
+	size_t count;
+	struct {
+		void *cpu, *gpu; /* the same bytes; for packed weights each side's own */
+		size_t cpu_bytes, bytes;
+		bool floats;     /* compared as numbers */
+	} operand[24];
+} pair;
+
+void pair_begin(pair *p, kernel_id kernel, const void *params);
+/* Random floats, or any bytes; content may be changed in both copies through the pointer of pair_set. */
+void pair_floats(pair *p, size_t at, rng *r, size_t count);
+void pair_bytes(pair *p, size_t at, const void *content, size_t bytes);
+void pair_weights(pair *p, size_t at, packing_id packing, const weights_shape *shape, const weights_source *source);
+/* Runs both and compares; tolerance is relative to the largest magnitude of the operand. Frees everything. */
+void pair_run(pair *p, double tolerance, const char *what);
+
+/* One more than the offset of the last element; strides are not negative. */
+size_t span_of(size_t rank, const size_t *extent, const ptrdiff_t *stride);
+float *random_floats(rng *r, size_t count); /* freed by pair_run */
+
+#endif
