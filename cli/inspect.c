@@ -105,6 +105,8 @@ static void print_summary(const inspection *i)
 	else
 		printf("bound     none is proved\n");
 	printf("memory    arena %s (at least %s live at one time), packed weights %s\n", arena, live, weights);
+	if (r->device_steps || r->cpu_steps)
+		printf("device    %zu steps on the device, %zu on the CPU\n", r->device_steps, r->cpu_steps);
 }
 
 static void print_steps(const inspection *i)

@@ -86,6 +86,8 @@ int inspection_json(const options *o, const inspection *i)
 	emit_count(&j, "nodes", r->nodes);
 	emit_count(&j, "plan_steps", r->steps);
 	emit_count(&j, "reference_steps", r->reference_steps);
+	emit_count(&j, "device_steps", r->device_steps);
+	emit_count(&j, "cpu_steps", r->cpu_steps);
 	emit_count(&j, "transposes", r->transposes);
 	emit_count(&j, "io_transposes", r->io_transposes);
 	emit_count(&j, "transpose_bytes", r->transpose_bytes);

@@ -334,6 +334,8 @@ typedef struct clast_plan_report {
 	size_t arena_bytes;
 	size_t weights_bytes;     /* packed weights */
 	size_t packings;          /* how often a weight was packed, over all shapes and sessions */
+	size_t device_steps;      /* steps that the plan's device computes, and those that are left to the CPU beside it */
+	size_t cpu_steps;
 	/* The layout problem: what the chosen orders cost in the unit of the objective (conversions of inputs and outputs and
 	 * kernels that are slower in their orders counted), and a proved bound below which no choice costs; 0 where the strategy
 	 * proves none. */
@@ -441,6 +443,19 @@ typedef struct clast_op_info {
 
 CLAST_API size_t clast_op_count(void);
 CLAST_API CLAST_MUST_CHECK clast_status clast_op(size_t index, clast_op_info *info);
+/* Devices beside the CPU, in the order of "opencl:N". Asking loads the drivers that are installed. */
+typedef struct clast_device_info {
+	char name[128], platform[128], driver[128];
+	char type[16];           /* "gpu", "cpu" or "accelerator" */
+	size_t compute_units;
+	uint64_t memory_bytes;
+	bool host_memory;        /* shares memory with the host */
+} clast_device_info;
+
+/* Their number; if 0, diag (which may be NULL) says why. */
+CLAST_API size_t clast_device_count(clast_diag *diag);
+CLAST_API CLAST_MUST_CHECK clast_status clast_device(size_t index, clast_device_info *info);
+
 CLAST_API const char *clast_cpu_isa(void);      /* the kernels' instruction set in use, such as "avx2" */
 CLAST_API const char *clast_cpu_features(void); /* detected features, separated by blanks */
 CLAST_API const char *clast_blas(void);         /* OpenBLAS's core type, or "" in a build without it */

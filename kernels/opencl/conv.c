@@ -203,7 +203,7 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 	conv_params p = *given;
 	const weights_shape *s = &p.weights;
 	const packed_form f = form_of(s);
-	if (rings(&p.window) || !f.fits || !s->out_channels)
+	if (rings(&p.window) || p.in_block || p.out_block || !f.fits || !s->out_channels)
 		return false;
 	if (!transposed)
 		flatten(&p);
@@ -226,7 +226,7 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 	a.weight_blocks = work_int(w, (ptrdiff_t)f.blocks);
 	a.bias_count = work_int(w, (ptrdiff_t)f.bias);
 	a.zeros = work_int(w, (ptrdiff_t)f.zeros);
-	work_epilogue(w, &p.epilogue, 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
+	work_epilogue(w, &p.epilogue, NULL, 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
 	work_arguments(w, &a, sizeof a);
 	const size_t rows = p.batch * p.window.out[DEPTH] * p.window.out[ROW];
 	work_launch(w, t, (size_t)a.blocks * s->groups, (pixels + tile - 1) / tile * phases, rows, t->host_cpu ? 4 : 8, 8);
@@ -250,7 +250,7 @@ bool opencl_make_depthwise_f32(const opencl_target *t, const void *params, uint3
 	const conv_params *p = params;
 	const size_t channels = p->weights.groups;
 	(void)present;
-	if (rings(&p->window))
+	if (rings(&p->window) || p->in_block || p->out_block)
 		return false;
 	conv_args a = { 0 };
 	const uint32_t tile = t->host_cpu ? 4 : 2;
@@ -260,7 +260,7 @@ bool opencl_make_depthwise_f32(const opencl_target *t, const void *params, uint3
 	image_arguments(w, p, &a, channels, channels);
 	a.groups = work_int(w, (ptrdiff_t)channels);
 	a.bias_count = work_int(w, (ptrdiff_t)round_up(channels, OPENCL_BLOCK));
-	work_epilogue(w, &p->epilogue, 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
+	work_epilogue(w, &p->epilogue, NULL, 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
 	work_arguments(w, &a, sizeof a);
 	const size_t rows = p->batch * p->window.out[DEPTH] * p->window.out[ROW];
 	work_launch(w, t, (channels + t->vector - 1) / t->vector, (p->window.out[PIXEL] + tile - 1) / tile, rows,

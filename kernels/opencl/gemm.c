@@ -47,7 +47,39 @@ static void arguments(opencl_work *w, const gemm_params *p, gemm_args *a)
 	a->weight_blocks = work_int(w, (ptrdiff_t)blocks);
 	a->bias_slice = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK));
 	a->bias_count = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->slices));
-	a->slice_floats = p->packed ? work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->k * p->slices)) : 0;
+	if (p->packed)
+		(void)work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->k * p->slices)); /* they are counted in 32 bits */
+}
+
+/* Rows in another order: each digit of a row is an axis of the epilogue. Returns the number of axes. */
+static size_t row_axes(opencl_work *w, const gemm_params *p, gemm_args *a, work_strides *s)
+{
+	const epilogue *e = &p->epilogue;
+	const size_t rows = p->row_digits ? p->row_digits : 1, last = GEMM_BATCH_AXES + rows;
+	for (size_t i = 0; i < GEMM_BATCH_AXES; i++) {
+		s->residual[i] = e->residual[i];
+		for (uint32_t k = 0; k < e->operands; k++)
+			s->operand[k][i] = e->operand[k].stride[i];
+	}
+	for (size_t i = 0; i < rows; i++) {
+		const bool digits = p->row_digits;
+		s->residual[GEMM_BATCH_AXES + i] = digits ? p->residual_digit[i] : e->residual[GEMM_BATCH_AXES];
+		for (uint32_t k = 0; k < e->operands; k++)
+			s->operand[k][GEMM_BATCH_AXES + i] = digits ? p->operand_digit[k][i] : e->operand[k].stride[GEMM_BATCH_AXES];
+		a->digit[i] = digits ? work_int(w, (ptrdiff_t)p->digit[i]) : 0;
+		a->out_digit[i] = digits ? work_int(w, p->out_digit[i]) : 0;
+	}
+	s->residual[last] = e->residual[GEMM_BATCH_AXES + 1];
+	for (uint32_t k = 0; k < e->operands; k++)
+		s->operand[k][last] = e->operand[k].stride[GEMM_BATCH_AXES + 1];
+	if (p->row_digits)
+		work_span(w, rows, p->digit, p->out_digit);
+	work_define(w, "ROW_DIGITS", p->row_digits);
+	work_text(w, "#define ROW_AXES ");
+	for (size_t i = 0; i < rows; i++)
+		work_text(w, p->row_digits ? "%sdigit[%zu]" : "%sm", i ? ", " : "", i);
+	work_text(w, "\n");
+	return last + 1;
 }
 
 static uint32_t tile_rows(const opencl_target *t, size_t m)
@@ -61,8 +93,6 @@ bool opencl_make_gemm_f32(const opencl_target *t, const void *params, uint32_t p
 	const gemm_params *p = params;
 	gemm_args a = { 0 };
 	(void)present;
-	if (p->row_digits)
-		return false;
 	const uint32_t vectors = p->n > t->vector ? 2 : 1, tile = tile_rows(t, p->m);
 	work_begin(w, "gemm", opencl_source_gemm, t->vector, 1u << GEMM_OUT | 1u << GEMM_A | 1u << GEMM_B);
 	work_define(w, "NB", vectors);
@@ -70,7 +100,9 @@ bool opencl_make_gemm_f32(const opencl_target *t, const void *params, uint32_t p
 	work_define(w, "B_PACKED", p->packed);
 	work_define(w, "B_UNIT", p->b_col == 1);
 	arguments(w, p, &a);
-	work_epilogue(w, &p->epilogue, 6, GEMM_RESIDUAL, GEMM_OPERANDS, &a.e);
+	work_strides strides = { 0 };
+	const size_t axes = row_axes(w, p, &a, &strides);
+	work_epilogue(w, &p->epilogue, &strides, axes, GEMM_RESIDUAL, GEMM_OPERANDS, &a.e);
 	work_arguments(w, &a, sizeof a);
 	size_t batch = 1;
 	for (int i = 0; i < GEMM_BATCH_AXES; i++)

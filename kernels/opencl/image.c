@@ -47,7 +47,7 @@ bool opencl_make_pool_f32(const opencl_target *t, const void *params, uint32_t p
 	}
 	strides(w, &p->in, p->in_channel, v->in, p->batch, p->channels, a.in_stride);
 	strides(w, &p->out, p->out_channel, v->out, p->batch, p->channels, a.out_stride);
-	work_epilogue(w, &p->epilogue, 5, POOL_RESIDUAL, POOL_RESIDUAL + 1, &a.e);
+	work_epilogue(w, &p->epilogue, NULL, 5, POOL_RESIDUAL, POOL_RESIDUAL + 1, &a.e);
 	work_arguments(w, &a, sizeof a);
 	launch(w, t, p->batch, v->out, p->channels);
 	return !w->overflow;
@@ -76,7 +76,7 @@ bool opencl_make_resize_f32(const opencl_target *t, const void *params, uint32_t
 	numbers(w, p->taps, a.taps);
 	strides(w, &p->in_stride, p->in_channel, p->in, p->batch, p->channels, a.in_stride);
 	strides(w, &p->out_stride, p->out_channel, p->out, p->batch, p->channels, a.out_stride);
-	work_epilogue(w, &p->epilogue, 5, RESIZE_RESIDUAL, RESIZE_OPERANDS, &a.e);
+	work_epilogue(w, &p->epilogue, NULL, 5, RESIZE_RESIDUAL, RESIZE_OPERANDS, &a.e);
 	work_arguments(w, &a, sizeof a);
 	launch(w, t, p->batch, p->out, p->channels);
 	return !w->overflow;

@@ -204,15 +204,26 @@ static bool stores(const program *p, unsigned operand)
 	return false;
 }
 
-static void epilogue_arguments(opencl_work *w, const epilogue *e, size_t axes, unsigned residual, unsigned operands,
-			       epilogue_args *args)
+static work_strides own_strides(const epilogue *e, size_t axes)
+{
+	work_strides s = { 0 };
+	for (size_t a = 0; a < axes && a < EPILOGUE_MAX_AXES; a++) {
+		s.residual[a] = e->residual[a];
+		for (uint32_t i = 0; i < e->operands; i++)
+			s.operand[i][a] = e->operand[i].stride[a];
+	}
+	return s;
+}
+
+static void epilogue_arguments(opencl_work *w, const epilogue *e, const work_strides *s, size_t axes, unsigned residual,
+			       unsigned operands, epilogue_args *args)
 {
 	args->low = e->flags & EPILOGUE_CLAMP ? e->min : 0;
 	args->high = e->flags & EPILOGUE_CLAMP ? e->max : 0;
 	for (size_t a = 0; a < axes; a++) {
-		args->residual[a] = e->flags & EPILOGUE_RESIDUAL ? work_int(w, e->residual[a]) : 0;
+		args->residual[a] = e->flags & EPILOGUE_RESIDUAL ? work_int(w, s->residual[a]) : 0;
 		for (uint32_t i = 0; i < e->operands && e->flags & EPILOGUE_PROGRAM; i++)
-			args->operand[i][a] = work_int(w, e->operand[i].stride[a]);
+			args->operand[i][a] = work_int(w, s->operand[i][a]);
 	}
 	if (e->flags & EPILOGUE_RESIDUAL)
 		w->operands |= 1u << residual;
@@ -247,12 +258,13 @@ static void epilogue_body(opencl_work *w, const epilogue *e, size_t axes, unsign
 	work_text(w, "#undef INNER\n#undef AT\n");
 }
 
-void work_epilogue(opencl_work *w, const epilogue *e, size_t axes, unsigned residual, unsigned operands,
-		   epilogue_args *args)
+void work_epilogue(opencl_work *w, const epilogue *e, const work_strides *strides, size_t axes, unsigned residual,
+		   unsigned operands, epilogue_args *args)
 {
 	const uint32_t own = w->operands;
+	const work_strides s = strides ? *strides : own_strides(e, axes);
 	memset(args, 0, sizeof *args);
-	epilogue_arguments(w, e, axes, residual, operands, args);
+	epilogue_arguments(w, e, &s, axes, residual, operands, args);
 	const uint32_t mask = w->operands & ~own;
 	const bool has_program = e->flags & EPILOGUE_PROGRAM;
 	if (has_program)
@@ -260,9 +272,9 @@ void work_epilogue(opencl_work *w, const epilogue *e, size_t axes, unsigned resi
 	work_text(w, "#define EPILOGUE_AXES %zu\n", axes);
 	w->generated_at = w->text_length;
 	if (e->flags & EPILOGUE_RESIDUAL)
-		work_accessors(w, residual, KERNEL_F32, class_of(e->residual[axes - 1]), false);
+		work_accessors(w, residual, KERNEL_F32, class_of(s.residual[axes - 1]), false);
 	for (uint32_t i = 0; has_program && i < e->operands; i++)
-		work_accessors(w, operands + i, e->operand[i].dtype, class_of(e->operand[i].stride[axes - 1]),
+		work_accessors(w, operands + i, e->operand[i].dtype, class_of(s.operand[i][axes - 1]),
 			       stores(&e->program, i));
 	work_text(w, "vec epilogue(vec r0, const epilogue_args *e, int n");
 	for (size_t a = 0; a < axes; a++)

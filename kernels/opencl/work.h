@@ -57,9 +57,13 @@ void work_program(opencl_work *w, const program *p, unsigned first_operand, cons
 void work_operand_list(opencl_work *w, uint32_t mask, bool typed);
 
 /* The function epilogue() and the macros through which kernels call it. axes: those of the kernel's output, channels
- * last; residual and operands are args[residual] and args[operands + i]. */
-void work_epilogue(opencl_work *w, const epilogue *e, size_t axes, unsigned residual, unsigned operands,
-		   epilogue_args *args);
+ * last; residual and operands are args[residual] and args[operands + i]. strides: NULL for those of the epilogue. */
+#define WORK_MAX_AXES 11
+typedef struct work_strides {
+	ptrdiff_t residual[WORK_MAX_AXES], operand[EPILOGUE_MAX_OPERANDS][WORK_MAX_AXES];
+} work_strides;
+void work_epilogue(opencl_work *w, const epilogue *e, const work_strides *strides, size_t axes, unsigned residual,
+		   unsigned operands, epilogue_args *args);
 
 /* The kernels, one for each entry of opencl_kernel(). */
 #define MAKE(id) bool opencl_make_##id(const opencl_target *t, const void *params, uint32_t present, opencl_work *w);

@@ -55,6 +55,27 @@ clast_status clast_op(size_t index, clast_op_info *info)
 	return CLAST_OK;
 }
 
+size_t clast_device_count(clast_diag *diag)
+{
+	return device_count(diag);
+}
+
+clast_status clast_device(size_t index, clast_device_info *info)
+{
+	device_info x;
+	if (!info)
+		return CLAST_ERROR_ARGUMENT;
+	const clast_status s = device_describe(index, &x);
+	if (s)
+		return s;
+	*info = (clast_device_info){ .compute_units = x.compute_units, .memory_bytes = x.memory_bytes, .host_memory = x.host_memory };
+	memcpy(info->name, x.name, sizeof info->name);
+	memcpy(info->platform, x.platform, sizeof info->platform);
+	memcpy(info->driver, x.driver, sizeof info->driver);
+	memcpy(info->type, x.type, sizeof info->type);
+	return CLAST_OK;
+}
+
 const char *clast_cpu_isa(void)
 {
 	return cpu_kernels_get()->isa;

@@ -64,10 +64,14 @@ static clast_status measure(clast_plan *p, clast_plan_report *r)
 	const clast_status status = spec_create(p, 0, views, &p->memory, false, &s, &d);
 	mem_free(&p->memory, views, ((size_t)b->input_count + 1) * sizeof *views);
 	if (status)
-		return status == CLAST_ERROR_MEMORY ? status : CLAST_OK;
+		return status == CLAST_ERROR_MEMORY || status == CLAST_ERROR_DEVICE ? status : CLAST_OK;
 	r->copy_bytes = s->copy_bytes;
 	r->arena_bytes = s->arena_bytes;
 	r->arena_bound_bytes = s->live_bytes;
+	for (uint32_t i = 0; p->device && i < b->step_count; i++) {
+		r->device_steps += s->steps[i].mode == MODE_DEVICE;
+		r->cpu_steps += s->steps[i].mode != MODE_DEVICE && s->steps[i].mode != MODE_NOTHING;
+	}
 	spec_free(&s);
 	return CLAST_OK;
 }

@@ -52,6 +52,13 @@ static void gemm_case(rng *r, unsigned form)
 	p.a_col = sa[5];
 	p.out_row = sc[4];
 	if (form == 0) {
+		if (rng_chance(r, 50)) { /* rows (i, j) are written as (j, i) */
+			p.row_digits = 2;
+			p.digit[1] = p.m % 3 ? p.m % 2 ? 1 : 2 : 3;
+			p.digit[0] = p.m / p.digit[1];
+			p.out_digit[0] = p.out_row;
+			p.out_digit[1] = p.out_row * (ptrdiff_t)p.digit[0];
+		}
 		const weights_shape s = { .groups = p.batch[3], .out_channels = p.n, .in_channels = p.k, .kernel = { 1, 1, 1 } };
 		const weights_source w = { .data = random_floats(r, p.batch[3] * p.k * p.n), .bias = random_floats(r, p.batch[3] * p.n),
 			                   .bias_stride = 1, .group = (ptrdiff_t)(p.k * p.n), .in = (ptrdiff_t)p.n, .out = 1 };

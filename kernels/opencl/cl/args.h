@@ -14,8 +14,8 @@
 
 typedef struct epilogue_args {
 	float low, high;
-	INT residual[6];
-	INT operand[8][6];
+	INT residual[11]; /* by axis of the output, the vectors' axis last */
+	INT operand[8][11];
 } epilogue_args;
 
 typedef struct conv_args {
@@ -32,7 +32,8 @@ typedef struct gemm_args {
 	INT batch[4], m, n, k;
 	INT a_batch[4], b_batch[4], out_batch[4];
 	INT a_row, a_col, b_row, b_col, out_row;
-	INT bias_count, slice_floats, weight_blocks, bias_slice;
+	INT bias_count, weight_blocks, bias_slice;
+	INT digit[6], out_digit[6]; /* of rows that are written in another order */
 	epilogue_args e;
 } gemm_args;
 

@@ -80,12 +80,23 @@ __kernel void gemm(OPERANDS, const gemm_args a)
 		const int m = m0 + p;
 		if (m >= a.m)
 			break;
+#if ROW_DIGITS
+		int digit[ROW_DIGITS], rest_m = m, row = 0;
+#pragma unroll
+		for (int i = ROW_DIGITS - 1; i >= 0; i--) {
+			digit[i] = rest_m % a.digit[i];
+			rest_m /= a.digit[i];
+			row += digit[i] * a.out_digit[i];
+		}
+#else
+		const int row = m * a.out_row;
+#endif
 #pragma unroll
 		for (int j = 0; j < NB; j++) {
 			const int c = c0 + j * VEC, n = a.n - c;
 			if (n > 0)
-				store_vec(out + m * a.out_row + c,
-					  epilogue(acc[p][j], &a.e, n, index[0], index[1], index[2], index[3], m, c EPILOGUE_OPERANDS), n);
+				store_vec(out + row + c,
+					  epilogue(acc[p][j], &a.e, n, index[0], index[1], index[2], index[3], ROW_AXES, c EPILOGUE_OPERANDS), n);
 		}
 	}
 }
