@@ -419,6 +419,43 @@ static clast_status absorb(lowering *l, gemm_params *p, int batch, uint32_t *wei
 	return lower_weight(l, PACKING_GEMM, &form, &source, &key, sizeof key, weight);
 }
 
+/* Rows that lie side by side: the product turned, out' = w' x', where x' is read as the second operand. */
+static clast_status lower_turned(lowering *l)
+{
+	const tensor_view *x = &l->in_view[0], *w = l->in[1].data, *y = &l->out_view[0];
+	const int rank = y->rank, batch = rank - 2;
+	gemm_params p = { .m = (size_t)y->dims[rank - 1], .n = (size_t)y->dims[rank - 2], .k = (size_t)x->dims[rank - 1], .slices = 1,
+		          .out_row = y->strides[rank - 1], .a_row = w->strides[1], .a_col = w->strides[0], .b_row = x->strides[rank - 1],
+		          .b_col = x->strides[rank - 2] };
+	int axes[6] = { -1, -1, -1, -1, rank - 1, rank - 2 };
+	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
+	size_t count;
+	if (batch > GEMM_BATCH_AXES || !p.k)
+		return CLAST_ERROR_UNSUPPORTED;
+	for (int i = 0; i < GEMM_BATCH_AXES; i++) {
+		const int a = i - (GEMM_BATCH_AXES - batch);
+		axes[i] = a >= 0 ? a : -1;
+		p.batch[i] = a >= 0 ? (size_t)y->dims[a] : 1;
+	}
+	batch_strides(y, batch, batch, p.out_batch);
+	batch_strides(x, batch, batch, p.b_batch);
+	if (!fuse_epilogue(l, 6, axes, &p.epilogue, extra, &count))
+		return CLAST_ERROR_UNSUPPORTED;
+	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
+	args[GEMM_A] = (lower_arg){ ARG_IN, 1, 0 };
+	args[GEMM_B] = (lower_arg){ ARG_IN, 0, 0 };
+	memcpy(args + GEMM_RESIDUAL, extra, count * sizeof *extra);
+	return lower_emit(l, KERNEL_gemm_f32, &p, GEMM_RESIDUAL + count, args);
+}
+
+static bool lies_turned(const tensor_view *v)
+{
+	for (int a = 0; a < v->rank; a++)
+		if (v->split[a])
+			return false;
+	return v->dims[v->rank - 1] != 1 && v->strides[v->rank - 1] != 1 && v->strides[v->rank - 2] == 1;
+}
+
 /* 1-D operands are a row and a column, whose axes the output lacks. */
 static clast_status lower_matmul(lowering *l)
 {
@@ -441,6 +478,8 @@ static clast_status lower_matmul(lowering *l)
 	p.a_col = x->strides[x->rank - 1];
 	batch_strides(x, rows ? x->rank - 2 : 0, batch, p.a_batch);
 	if (absorbs(&l->in[1]) && is_linear(x->rank, w->rank)) {
+		if (lies_turned(y))
+			return lower_turned(l);
 		const weights_source source = { .data = w->data, .in = w->strides[0], .out = w->strides[1] };
 		gemm_key key;
 		memset(&key, 0, sizeof key);
@@ -460,4 +499,18 @@ static clast_status lower_matmul(lowering *l)
 	return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 1, 0 });
 }
 
-const kernel_family family_matmul = { .name = "matmul", .accepts = accepts_matmul, .epilogue = true, .lower = lower_matmul };
+/* A product of rows with constant weights may also be computed turned, where its rows lie side by side; the other operand is then packed
+ * anew in every run. */
+static size_t ways_matmul(const lower_node *x, lower_way *way)
+{
+	if (!absorbs(&x->in[1]) || !is_linear(x->in[0].shape.rank, x->in[1].shape.rank))
+		return 0;
+	const double in = lower_count(&x->in[0]), out = lower_count(&x->out[0]), flops = 2 * in * (double)x->in[1].data->dims[1];
+	const double bytes = 4 * (in + out + (double)view_count(x->in[1].data));
+	way[0] = (lower_way){ PORT_COLUMNS, PORT_COLUMNS, flops, bytes, false };
+	way[1] = (lower_way){ PORT_TURNED, PORT_TURNED, flops + 8 * in, bytes, true };
+	return 2;
+}
+
+const kernel_family family_matmul = { .name = "matmul", .accepts = accepts_matmul, .epilogue = true, .ways = ways_matmul,
+	                              .lower = lower_matmul };

@@ -20,6 +20,8 @@ typedef enum port_need {
 	PORT_ROWS,    /* axes whole, the last logical axis innermost in memory */
 	PORT_COLUMNS, /* the factors of the last axis side by side, in any order (the kernel permutes weights); of an output innermost too. Other
 	                 axes may lie anywhere and be split */
+	PORT_TURNED,  /* axes whole, the last but one innermost */
+	PORT_GROUPS,  /* three axes: the last one split, axis 1 between its two factors, which lie innermost: groups of channels */
 	PORT_BLOCKED  /* axis 1 in blocks of as many channels as a vector holds, the block innermost, the others in their order */
 } port_need;
 
@@ -50,6 +52,7 @@ typedef struct lower_way {
 	port_need in, out;
 	double flops; /* as if all ran at the speed of a large product: what a kernel is slower counts as more */
 	double bytes; /* to and from memory */
+	bool alike;   /* any orders that the needs admit, the same for both */
 } lower_way;
 
 #define LOWER_MAX_WAYS 8

@@ -242,11 +242,71 @@ static bool accepts_group_norm(const lower_node *x, port *ports)
 	return true;
 }
 
+/* Groups of channels written as instances: axis 1 counts groups, the last axis holds their channels and pixels. */
+static size_t ways_group_norm(const lower_node *x, lower_way *way)
+{
+	const double elements = lower_count(&x->in[0]);
+	way[0] = (lower_way){ PORT_LAST, PORT_LAST, 4 * elements, 8 * elements, false };
+	way[1] = (lower_way){ PORT_GROUPS, PORT_GROUPS, 4 * elements, 8 * elements, true };
+	return x->in[0].shape.rank == 3 && is(x->n, "InstanceNormalization") ? 2 : 1;
+}
+
+/* A constant for each group, repeated for each of its channels. */
+static clast_status repeat(lowering *l, const tensor_view *v, size_t each, uint32_t *index)
+{
+	void *data;
+	const clast_status s = lower_table(l, (size_t)v->dims[0] * each * sizeof(float), &data, index);
+	for (int64_t g = 0; !s && g < v->dims[0]; g++)
+		for (size_t i = 0; i < each; i++)
+			((float *)data)[(size_t)g * each + i] = (float)load_real(v, axis_offset(v, 0, g));
+	return s;
+}
+
+static bool split_in_two(const tensor_view *v, axis_factor *pixels, axis_factor *channels)
+{
+	const axis_factor *f = v->factors + v->first_factor[2];
+	if (v->rank != 3 || v->split[2] != 2)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		*channels = f[i];
+		*pixels = f[1 - i];
+		if (channels->stride == 1 && v->strides[1] == channels->extent)
+			return true;
+	}
+	return false;
+}
+
+static clast_status lower_grouped(lowering *l)
+{
+	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	axis_factor pixels, channels, out_pixels, out_channels;
+	uint32_t scale, bias;
+	if (!split_in_two(x, &pixels, &channels) || !split_in_two(y, &out_pixels, &out_channels) || pixels.extent != out_pixels.extent ||
+	    (x->factors[x->first_factor[2]].extent != y->factors[y->first_factor[2]].extent))
+		return CLAST_ERROR_UNSUPPORTED;
+	group_norm_params p = { .batch = (size_t)x->dims[0], .rows = 1, .pixels = (size_t)pixels.extent, .groups = (size_t)x->dims[1],
+		                .channels = (size_t)(x->dims[1] * channels.extent), .in_batch = x->strides[0], .in_pixel = pixels.stride,
+		                .out_batch = y->strides[0], .out_pixel = out_pixels.stride,
+		                .epsilon = ((const instance_norm_attrs *)l->n->attrs)->epsilon };
+	clast_status s = repeat(l, l->in[1].data, (size_t)channels.extent, &scale);
+	if (!s)
+		s = repeat(l, l->in[2].data, (size_t)channels.extent, &bias);
+	const lower_arg args[] = { [GROUP_NORM_OUT] = { ARG_OUT, 0, 0 },
+		                   [GROUP_NORM_IN] = { ARG_IN, 0, 0 },
+		                   [GROUP_NORM_SCALE] = { ARG_TABLE, scale, 0 },
+		                   [GROUP_NORM_BIAS] = { ARG_TABLE, bias, 0 } };
+	return s ? s : lower_emit(l, KERNEL_group_norm_f32, &p, 4, args);
+}
+
 static clast_status lower_group_norm(lowering *l)
 {
+	if (l->in_view[0].rank == 3 && l->in_view[0].split[2])
+		return lower_grouped(l);
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
 	const bool group = is(l->n, "GroupNormalization");
 	const int w = x->rank - 1;
+	if (x->dims[1] != 1 && (x->strides[1] != 1 || y->strides[1] != 1))
+		return CLAST_ERROR_UNSUPPORTED;
 	group_norm_params p = { .batch = (size_t)x->dims[0], .channels = (size_t)x->dims[1], .pixels = (size_t)x->dims[w],
 		                .rows = x->rank == 4 ? (size_t)x->dims[2] : 1, .in_batch = x->strides[0], .in_pixel = x->strides[w],
 		                .in_row = x->rank == 4 ? x->strides[2] : 0, .out_batch = y->strides[0], .out_pixel = y->strides[w],
@@ -260,7 +320,8 @@ static clast_status lower_group_norm(lowering *l)
 	return lower_emit(l, KERNEL_group_norm_f32, &p, 4, args);
 }
 
-const kernel_family family_group_norm = { .name = "group_norm", .accepts = accepts_group_norm, .lower = lower_group_norm };
+const kernel_family family_group_norm = { .name = "group_norm", .accepts = accepts_group_norm, .ways = ways_group_norm,
+	                                  .lower = lower_group_norm };
 
 /* ---- LRN ---- */
 

@@ -22,6 +22,19 @@ static bool channels_serve(dim_table *t, const order *o, const shape *s, const p
 	                                   dim_divide(t, need->block, d.digit[0].stride, &rest));
 }
 
+/* Whether the last of three axes lies in two pieces around axis 1. */
+static bool groups_serve(dim_table *t, const order *o, const shape *s)
+{
+	order fine;
+	axis_digits last, groups;
+	if (s->rank != 3 || !order_refine(t, o, s, &fine) || !order_digits(t, o, s, 2, &last) || !order_digits(t, o, s, 1, &groups) ||
+	    last.n != 2 || groups.n != 1 || fine.n < 3)
+		return false;
+	const order_factor *f = &fine.factors[fine.n - 3]; /* outermost of the three */
+	return f[0].extent == last.digit[0].extent && f[2].extent == last.digit[1].extent && f[0].stride == last.digit[0].stride &&
+	       f[2].stride == last.digit[1].stride && f[1].extent == s->dims[1] && f[1].stride == s->dims[2];
+}
+
 uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now, uint32_t same)
 {
 	dim_table *t = p->model->dims;
@@ -46,6 +59,10 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 		return order_blocked(t, s, 1, (int64_t)cpu_kernels_get()->vector, &blocked) ? plan_order(p, &blocked) : 0;
 	case PORT_COLUMNS:
 		return columns_serve(t, o, s, need.unit) ? now : 0;
+	case PORT_TURNED:
+		return s->rank >= 2 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 2 ? now : 0;
+	case PORT_GROUPS:
+		return groups_serve(t, o, s) ? now : 0;
 	case PORT_ROWS:
 		return s->rank >= 1 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 1 ? now : 0;
 	}
@@ -108,7 +125,8 @@ static uint32_t choose_output(clast_plan *p, const node *n, const node_view *vie
 		const uint32_t kept = keep_axes(p, n, v, leading_order(p, n, view, c, false));
 		return plan_port_order(p, &s, need, kept, kept);
 	}
-	if (need.need == PORT_LAST && need.channels == CHANNELS_TIED && view->ports[0].need == PORT_LAST) {
+	const bool tied = need.need == PORT_LAST && need.channels == CHANNELS_TIED && view->ports[0].need == PORT_LAST;
+	if (tied || need.need == PORT_TURNED || need.need == PORT_GROUPS) {
 		shape x;
 		value_shape(p->model, n->in[0], &x);
 		const uint32_t read = plan_port_order(p, &x, view->ports[0], c->produced[n->in[0]], 0), kept = keep_axes(p, n, v, read);

@@ -195,6 +195,12 @@ static void propagate_join(layout *l, const node *n)
 			spread(l, n->in[k], n->out[0], false);
 }
 
+static bool offers_ways(const layout *l, const node *n, node_id id, lower_way *ways, size_t *count)
+{
+	*count = is_view(n) ? 0 : plan_ways(l->p, n, &l->views[id], ways);
+	return *count > 0 && has_class(l, n->in[0]) && has_class(l, n->out[0]);
+}
+
 /* Whether operand k of a node may be in an order if its port needs `need`. */
 static bool serves_way(layout *l, node_id id, uint32_t k, port_need need, uint32_t o)
 {
@@ -205,15 +211,34 @@ static bool serves_way(layout *l, node_id id, uint32_t k, port_need need, uint32
 	return plan_port_order(l->p, &s, p, o, o) == o;
 }
 
-/* Orders of operand a that differ from channels-last in the channels alone. */
-static void spread_channels(layout *l, node_id id, uint32_t a, uint32_t b)
+/* Orders of operand a that admit the same order of operand b, if both need `need`. */
+static void spread_alike(layout *l, node_id id, uint32_t a, uint32_t b, port_need need)
 {
 	const node *n = &l->m->nodes[id];
 	const value_id from = operand_of(n, a), to = operand_of(n, b);
 	for (uint32_t i = 0; i < l->values[from].n; i++) {
-		const uint32_t o = l->values[from].order[i], kept = serves_way(l, id, a, PORT_LAST, o) ? carry(l, from, o, to) : NO_ID;
-		if (kept != NO_ID && serves_way(l, id, b, PORT_LAST, kept))
+		const uint32_t o = l->values[from].order[i], kept = serves_way(l, id, a, need, o) ? carry(l, from, o, to) : NO_ID;
+		if (kept != NO_ID && serves_way(l, id, b, need, kept))
 			add(l, to, kept);
+	}
+}
+
+/* Input 0 and output 0 of a node that may lie in any order of some kind if both do. */
+static void propagate_alike(layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	lower_way ways[LOWER_MAX_WAYS];
+	size_t count;
+	if (!n->n_in || !has_class(l, n->in[0]))
+		return;
+	const bool tied = port_of(l, id, 0)->channels == CHANNELS_TIED;
+	if (!offers_ways(l, n, id, ways, &count))
+		count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!ways[i].alike && !(tied && ways[i].in == PORT_LAST && ways[i].out == PORT_LAST))
+			continue;
+		spread_alike(l, id, 0, n->n_in, ways[i].in);
+		spread_alike(l, id, n->n_in, 0, ways[i].in);
 	}
 }
 
@@ -290,10 +315,7 @@ static void propagate(layout *l, node_id id)
 	const value_id out = n->n_out ? n->out[0] : NO_ID;
 	if (out == NO_ID || !has_class(l, out))
 		return;
-	if (n->n_in && port_of(l, id, 0)->channels == CHANNELS_TIED && has_class(l, n->in[0])) {
-		spread_channels(l, id, 0, n->n_in);
-		spread_channels(l, id, n->n_in, 0);
-	}
+	propagate_alike(l, id);
 	const bool tied = ties_axes(l, id, n);
 	for (uint32_t k = 0; k < count; k++) {
 		const value_id v = operand_of(n, k);
@@ -306,12 +328,6 @@ static void propagate(layout *l, node_id id)
 		spread(l, out, v, same);
 	}
 	propagate_broadcast(l, id);
-}
-
-static bool offers_ways(const layout *l, const node *n, node_id id, lower_way *ways, size_t *count)
-{
-	*count = is_view(n) ? 0 : plan_ways(l->p, n, &l->views[id], ways);
-	return *count > 0 && has_class(l, n->in[0]) && has_class(l, n->out[0]);
 }
 
 /* The order of a value that a way is made for. */
@@ -622,6 +638,25 @@ static uint64_t way_cost(const layout *l, const lower_way *ways, size_t count, s
 	return l->p->count_conversions ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
 }
 
+/* Whether some order serves a way other than the first, which alone would leave input and output independent of one another. */
+static bool ways_matter(layout *l, node_id id, const lower_way *ways, size_t count)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
+	if (port_of(l, id, 0)->channels == CHANNELS_TIED)
+		return true;
+	for (size_t i = 1; i < count; i++) {
+		bool in = false, out = false;
+		for (uint32_t p = 0; !in && p < x->n; p++)
+			in = serves_way(l, id, 0, ways[i].in, x->order[p]);
+		for (uint32_t q = 0; in && !out && q < y->n; q++)
+			out = serves_way(l, id, n->n_in, ways[i].out, y->order[q]);
+		if (in && out)
+			return true;
+	}
+	return false;
+}
+
 /* Input 0 and output 0 together, a configuration for each way of the family. Counting conversions makes sense within the kernels of one
  * order only: a network that stays in row-major order converts nothing and is slow. */
 static bool add_pair(group_builder *b, uint32_t in, uint32_t out, uint64_t cost)
@@ -645,23 +680,24 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 	group_port(l, b, n->in[0], false, id, 0);
 	group_port(l, b, n->out[0], true, id, n->n_in);
 	for (size_t i = 0; i < count; i++) {
-		const bool last = ways[i].in == PORT_LAST && ways[i].out == PORT_LAST;
+		const bool alike = ways[i].alike || (tied && ways[i].in == PORT_LAST && ways[i].out == PORT_LAST);
 		const uint32_t in = way_order(l, n->in[0], ways[i].in), out = way_order(l, n->out[0], ways[i].out);
 		const uint64_t cost = way_cost(l, ways, count, i);
 		if (!all && i && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
 			continue;
-		if (find(x, in) != NO_ID && find(y, out) != NO_ID) { /* what the way is made for comes first */
+		if (find(x, in) != NO_ID && find(y, out) != NO_ID && serves_way(l, id, 0, ways[i].in, in) &&
+		    serves_way(l, id, n->n_in, ways[i].out, out)) { /* what the way is made for comes first */
 			b->native = i ? b->native : b->configs;
 			room = add_pair(b, find(x, in), find(y, out), cost);
 		}
 		for (uint32_t p = 0; p < x->n; p++) {
 			if (!serves_way(l, id, 0, ways[i].in, x->order[p]))
 				continue;
-			const uint32_t kept = tied && last ? carry(l, n->in[0], x->order[p], n->out[0]) : NO_ID;
+			const uint32_t kept = alike ? carry(l, n->in[0], x->order[p], n->out[0]) : NO_ID;
 			for (uint32_t q = 0; room && q < y->n; q++) {
 				const uint32_t o = y->order[q];
 				if ((x->order[p] != in || o != out) && serves_way(l, id, n->n_in, ways[i].out, o) &&
-				    (!tied || (last ? o == kept : x->order[p] == in && o == out)))
+				    (alike ? o == kept : !tied || (x->order[p] == in && o == out)))
 					room = add_pair(b, p, q, cost);
 			}
 		}
@@ -761,7 +797,7 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 		return window_group(l, b, id);
 	if (is_join(l, id))
 		return join_group(l, b, id);
-	const bool by_ways = offers_ways(l, n, id, ways, &way_count);
+	const bool by_ways = offers_ways(l, n, id, ways, &way_count) && ways_matter(l, id, ways, way_count);
 	if (by_ways)
 		s = way_group(l, b, id, ways, way_count);
 	else if (same || tied)

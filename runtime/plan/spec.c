@@ -442,12 +442,14 @@ static bool serves(const tensor_view *v, port need)
 		const int64_t stride = lower_run_stride(v, v->rank - 1);
 		return need.unit ? stride == 1 || v->dims[v->rank - 1] == 1 : stride != 0;
 	}
+	if (need.need == PORT_GROUPS)
+		return v->rank == 3 && !v->split[0] && !v->split[1];
 	for (int a = 0; a < v->rank; a++)
 		if (v->split[a] && need.need != PORT_SAME && !(a == 1 && need.need == PORT_LAST && lower_run_stride(v, 1) == 1))
 			return false;
 	if (need.need == PORT_LAST && v->rank > 1 && v->split[1])
 		return true;
-	const int axis = need.need == PORT_LAST ? 1 : need.need == PORT_FIRST || need.need == PORT_ROWS ? v->rank - 1 : innermost(v);
+	const int axis = need.need == PORT_LAST ? 1 : need.need == PORT_TURNED ? v->rank - 2 : need.need == PORT_FIRST || need.need == PORT_ROWS ? v->rank - 1 : innermost(v);
 	return !need.unit || axis < 0 || axis >= v->rank || v->dims[axis] == 1 || (!v->split[axis] && v->strides[axis] == 1);
 }
 

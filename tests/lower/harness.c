@@ -152,7 +152,7 @@ static void random_perm(uint64_t *seed, port_need need, int rank, const int *sam
 		need = PORT_ROWS;
 	for (int i = 0; i < rank; i++)
 		perm[i] = i;
-	if (need == PORT_FIRST || need == PORT_ABSENT)
+	if (need == PORT_FIRST || need == PORT_ABSENT || need == PORT_GROUPS)
 		return;
 	if (need == PORT_SAME) {
 		memcpy(perm, same, (size_t)rank * sizeof *perm);
@@ -163,6 +163,11 @@ static void random_perm(uint64_t *seed, port_need need, int rank, const int *sam
 			perm[i] = i + 1;
 		perm[rank - 1] = 1;
 		return;
+	}
+	if (need == PORT_TURNED && rank > 1) {
+		perm[rank - 1] = rank - 2;
+		perm[rank - 2] = rank - 1;
+		need = PORT_ROWS;
 	}
 	for (int i = need == PORT_ROWS ? rank - 2 : rank - 1; i > 0; i--) {
 		const int j = (int)below(seed, i + 1), x = perm[i];
@@ -199,6 +204,20 @@ static int64_t block_channels(lower_case *c, tensor_view *v)
 	return stride;
 }
 
+/* The last of three axes in two pieces, axis 1 between them. Returns the span. */
+static int64_t split_groups(lower_case *c, tensor_view *v)
+{
+	const int64_t inner = v->dims[2] % 2 ? 1 : 2, pixels = v->dims[2] / inner;
+	v->split[2] = 2;
+	v->first_factor[2] = 0;
+	v->factor_count = 2;
+	v->factors[0] = (axis_factor){ inner, 1 };
+	v->strides[1] = inner;
+	v->factors[1] = (axis_factor){ pixels, inner * v->dims[1] + below(c->seed, 3) * below(c->seed, 2) };
+	v->strides[0] = pixels * v->factors[1].stride + below(c->seed, 3);
+	return v->dims[0] * v->strides[0];
+}
+
 static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64_t *dims, port need, const int *same, storage *s)
 {
 	int perm[CLAST_MAX_RANK];
@@ -207,7 +226,9 @@ static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64
 	view_dense(&s->view, dtype, rank, dims, NULL);
 	if (need.need == PORT_BLOCKED)
 		stride = block_channels(c, &s->view);
-	for (int i = need.need == PORT_BLOCKED ? -1 : rank - 1; i >= 0; i--) {
+	if (need.need == PORT_GROUPS)
+		stride = split_groups(c, &s->view);
+	for (int i = need.need == PORT_BLOCKED || need.need == PORT_GROUPS ? -1 : rank - 1; i >= 0; i--) {
 		s->view.strides[perm[i]] = stride;
 		stride = stride * (dims[perm[i]] ? dims[perm[i]] : 1) + below(c->seed, 3) * below(c->seed, 2);
 	}
