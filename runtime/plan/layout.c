@@ -683,7 +683,7 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 		const bool alike = ways[i].alike || (tied && ways[i].in == PORT_LAST && ways[i].out == PORT_LAST);
 		const uint32_t in = way_order(l, n->in[0], ways[i].in), out = way_order(l, n->out[0], ways[i].out);
 		const uint64_t cost = way_cost(l, ways, count, i);
-		if (!all && i && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
+		if (!all && i && !ways[i].alike && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
 			continue;
 		if (find(x, in) != NO_ID && find(y, out) != NO_ID && serves_way(l, id, 0, ways[i].in, in) &&
 		    serves_way(l, id, n->n_in, ways[i].out, out)) { /* what the way is made for comes first */

@@ -334,10 +334,10 @@ static void describe(const built *x, const char *objective, char *text, size_t s
 }
 
 /* An order that splits an axis names extents: in numbers as in words. */
-static void put_numbers(char *text)
+static void put_numbers(const extents *e, char *text)
 {
 	char number[32];
-	const int n = snprintf(number, sizeof number, "%lld", (long long)(representative.h * representative.w));
+	const int n = snprintf(number, sizeof number, "%lld", (long long)(e->h * e->w));
 	for (char *at; (at = strstr(text, "h*w"));) {
 		memmove(at + n, at + 3, strlen(at + 3) + 1);
 		memcpy(at, number, (size_t)n);
@@ -353,7 +353,7 @@ static void expect_same_orders(const pattern *p, const extents *e, const char *o
 	release(&x);
 	build(p, e, true, &x);
 	describe(&x, objective, unknown, sizeof unknown);
-	put_numbers(unknown);
+	put_numbers(e, unknown);
 	release(&x);
 	cr_expect(!strcmp(known, unknown), "%s, by %s: with all extents known\n%swith unknown ones\n%s", p->name, objective, known,
 	          unknown);
