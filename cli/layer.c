@@ -237,7 +237,7 @@ static clast_status check_orders(void *context, const char *orders, problem *p)
 	(void)context;
 	return known_orders(orders) ? CLAST_OK
 				    : problem_set(p, CLAST_ERROR_ARGUMENT, NULL,
-						  "--orders %s: expected first, last, first>last or last>first", orders);
+						  "--layer-orders %s: expected first, last, first>last or last>first", orders);
 }
 
 static clast_status run_orders(void *context, const char *orders, problem *p)
@@ -256,7 +256,7 @@ static clast_status run_orders(void *context, const char *orders, problem *p)
 
 static const char *orders_of(const options *o)
 {
-	return o->orders.count ? o->orders.text : o->input_layout.count ? o->input_layout.text : "first";
+	return o->layer_orders.count ? o->layer_orders.text : o->input_layout.count ? o->input_layout.text : "first";
 }
 
 static clast_status run_sweep(sweep *w, problem *p)

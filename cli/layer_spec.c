@@ -49,7 +49,7 @@ void layer_help(void)
 	puts("\nA value is a number, a list 16/32/64, or a range: 1..4 counts by 1, 8..64+8 by 8, 7..224*2 doubles.\n"
 	     "With several of them every combination is timed. For example:\n\n"
 	     "  clast bench --layer conv,c=64,h=56,k=3 --strategies all\n"
-	     "  clast bench --layer conv,c=16..256*2,h=14/28/56,k=1/3 --orders first,last --csv conv.csv\n"
+	     "  clast bench --layer conv,c=16..256*2,h=14/28/56,k=1/3 --layer-orders first,last --csv conv.csv\n"
 	     "  clast bench --layer depthwise,c=144,h=56,stride=1/2 --isas all --threads 1");
 }
 

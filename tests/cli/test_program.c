@@ -580,7 +580,7 @@ Test(program, bench_times_single_layers_in_every_order)
 					      "average,c=8,h=8", "dense,c=32,m=16", "matmul,h=8", "concat,c=8,h=4,parts=3",
 					      "upsample,c=8,h=4,linear=1", "softmax,n=2,m=8", "layernorm,m=4,c=32" };
 	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++) {
-		result r = RUN("bench", "--layer", layers[i], "--orders", "first,last,first>last", "--strategies", "min,first", "--runs", "2",
+		result r = RUN("bench", "--layer", layers[i], "--layer-orders", "first,last,first>last", "--strategies", "min,first", "--runs", "2",
 			       "--threads", "1", "--json");
 		json_t *root = expect_json(&r), *results = list_of(root, "results");
 		cr_expect_eq(json_array_size(results), 6, "%s", layers[i]);
@@ -598,7 +598,7 @@ Test(program, bench_times_single_layers_in_every_order)
 /* What is counted is what the definition of a convolution says. */
 Test(program, bench_counts_the_work_of_a_layer)
 {
-	result r = RUN("bench", "--layer", "conv,n=2,c=16,h=10,w=6,k=3,m=24,pad=0", "--orders", "last", "--runs", "1", "--threads", "1",
+	result r = RUN("bench", "--layer", "conv,n=2,c=16,h=10,w=6,k=3,m=24,pad=0", "--layer-orders", "last", "--runs", "1", "--threads", "1",
 		       "--precision", "exact", "--json");
 	json_t *root = expect_json(&r);
 	const json_t *row = json_array_get(list_of(root, "results"), 0);
@@ -642,7 +642,7 @@ Test(program, bench_says_what_is_wrong_with_a_layer)
 		result r = RUN("bench", "--layer", cases[i].layer, "--runs", "1");
 		expect_error(&r, 2, cases[i].says);
 	}
-	result r = RUN("bench", "--layer", "dense", "--orders", "sideways");
+	result r = RUN("bench", "--layer", "dense", "--layer-orders", "sideways");
 	expect_error(&r, 2, "first>last");
 	r = RUN("bench", "--layer", "dense", "--isas", "nonsense");
 	expect_error(&r, 2, "no such instruction set");
