@@ -3,6 +3,7 @@
 
     bench/peers/setup.sh                                       installs the engines into build/peers
     bench/peers/peers.py [MODEL...] [--zoo build/zoo] [--threads 1,2] [--rounds 10] [--engines a,b] [--json FILE]
+    bench/peers/peers.py --show FILE...                        prints the table of earlier runs together
 
 A MODEL is a folder of the zoo by name (default: the list of models below) or a path to a folder or an ONNX file. A
 cell is the minimum and, in brackets, the median in milliseconds; `-` an engine that cannot convert or run the model
@@ -365,13 +366,14 @@ def print_table(header, lines):
     print(flush=True)
 
 
-def print_results(results, args):
+def print_results(results, args, sizes):
     engines = args.engines
     for threads in args.threads:
         print(f"{threads} thread{'s' if threads > 1 else ''}: minimum (median), milliseconds\n")
         lines, ratios = [], []
         for model in results:
-            rows = model["threads"][str(threads)]
+            rows = model["threads"].get(str(threads), {})
+            rows = {engine: rows.get(engine, {"failed": "not run"}) for engine in engines}
             best, name, quotient = ratio(rows)
             ratios += [quotient] if quotient else []
             lines.append([model["model"]] + [cell(rows[engine]) for engine in engines]
@@ -385,12 +387,11 @@ def print_results(results, args):
     print(f"Cold start at {threads} thread(s): load + first answer, rise of the peak memory above the loaded library\n")
     lines = []
     for model in results:
-        rows = model["threads"][threads]
+        rows = model["threads"].get(threads, {})
         lines.append([model["model"]] + [
             f"{rows[engine]['cold_ms']:.0f} ms, {rows[engine]['peak_bytes'] / 2**20:.0f} MiB"
-            if "cold_ms" in rows[engine] else "-" for engine in engines])
+            if "cold_ms" in rows.get(engine, {}) else "-" for engine in engines])
     print_table(["model"] + engines, lines)
-    sizes = library_bytes(args)
     print_table(["libraries on disk"] + engines,
                 [["MB"] + [f"{sizes[engine] / 1e6:.1f}" if sizes.get(engine) else "-" for engine in engines]])
     if args.why:
@@ -417,7 +418,10 @@ def parse():
     parser.add_argument("--cold", type=int, default=3, metavar="N", help="processes started for the cold start")
     parser.add_argument("--why", action="store_true", help="say why an engine has no figure")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--show", nargs="+", metavar="FILE", help="print earlier results together; runs nothing")
     args = parser.parse_args()
+    if args.show:
+        return args
     args.engines = [name for name in args.engines.split(",") if name]
     unknown = [name for name in args.engines if name not in [CLAST] + PEERS]
     if unknown:
@@ -435,8 +439,28 @@ def parse():
     return args
 
 
+def show(args):
+    """The table of files that --json wrote; a model in several of them has the rows of all."""
+    merged, sizes, engines = {}, {}, set()
+    for path in args.show:
+        with open(path) as file:
+            run = json.load(file)
+        sizes.update(run["library_bytes"])
+        engines.update(run["engines"])
+        for model in run["results"]:
+            threads = merged.setdefault(model["model"], {"model": model["model"], "threads": {}})["threads"]
+            for count, rows in model["threads"].items():
+                threads.setdefault(count, {}).update(rows)
+    args.engines = [engine for engine in [CLAST] + PEERS if engine in engines]
+    args.threads = sorted({int(count) for model in merged.values() for count in model["threads"]})
+    print_results(list(merged.values()), args, sizes)
+    return 0
+
+
 def main():
     args = parse()
+    if args.show:
+        return show(args)
     results = []
     for name in args.models or MODELS:
         in_zoo = os.path.join(args.zoo, name)
@@ -454,7 +478,7 @@ def main():
             with open(args.json, "w") as file:
                 json.dump({"engines": args.engines, "threads": args.threads, "rounds": args.rounds,
                            "library_bytes": library_bytes(args), "results": results}, file, indent=1)
-    print_results(results, args)
+    print_results(results, args, library_bytes(args))
     return 0 if results else 1
 
 

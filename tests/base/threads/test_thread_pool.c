@@ -1,8 +1,10 @@
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "thread_pool.h"
@@ -156,6 +158,73 @@ static void barriers_wake_sleepers(void)
 	thread_pool_free(&pool);
 }
 
+/* ---- Threads that have nothing to do ---- */
+
+enum { PAUSE_MS = 300, BURNT_MS = 60 }; /* threads that kept spinning would burn all of the pause */
+
+static double burnt_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static void pause_of_first(void *context, size_t worker, size_t workers)
+{
+	(void)workers;
+	thread_pool *pool = context;
+	if (!worker)
+		usleep(PAUSE_MS * 1000);
+	thread_pool_barrier(pool, worker);
+}
+
+/* After a run, and at a barrier that somebody reaches late. */
+static void waiting_threads_sleep(void)
+{
+	for (size_t threads = 2; threads <= 4; threads++) {
+		thread_pool *pool = create(threads);
+		thread_pool_run(pool, pause_of_first, pool);
+		double before = burnt_ms();
+		usleep(PAUSE_MS * 1000);
+		CHECK(burnt_ms() - before < BURNT_MS);
+		before = burnt_ms();
+		thread_pool_run(pool, pause_of_first, pool);
+		CHECK(burnt_ms() - before < BURNT_MS);
+		thread_pool_free(&pool);
+	}
+}
+
+static void look_where(void *context, size_t worker, size_t workers)
+{
+	(void)workers;
+	CHECK(!sched_getaffinity(0, sizeof(cpu_set_t), (cpu_set_t *)context + worker));
+}
+
+/* One thread for each CPU that the process may use, and none beside them. */
+static void affinity_is_honoured(void)
+{
+	cpu_set_t all, one, seen[3];
+	int cpu = 0;
+	CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK(!sched_setaffinity(0, sizeof(one), &one));
+	thread_pool *pool = create(0);
+	CHECK(thread_pool_threads(pool) == 1);
+	thread_pool_free(&pool);
+	pool = create(3);
+	thread_pool_run(pool, look_where, seen);
+	for (int i = 0; i < 3; i++)
+		CHECK(CPU_EQUAL(&seen[i], &one));
+	thread_pool_free(&pool);
+	CHECK(!sched_setaffinity(0, sizeof(all), &all));
+	pool = create(0);
+	CHECK(thread_pool_threads(pool) == (size_t)CPU_COUNT(&all));
+	thread_pool_free(&pool);
+}
+
 static void *no_memory(void *context, size_t bytes, size_t alignment)
 {
 	(void)context;
@@ -202,6 +271,8 @@ int main(void)
 	callers_take_turns();
 	sleepers_wake();
 	barriers_wake_sleepers();
+	waiting_threads_sleep();
+	affinity_is_honoured();
 	failures_are_reported();
 	thread_pool *pool = create(0);
 	CHECK(thread_pool_threads(pool) >= 1);
