@@ -126,6 +126,7 @@ clast_status engine_model_options(engine *e, const options *o, const char *path,
 		.progress = keep_going,
 		.shape_count = o->shape.count,
 		.shapes = e->shapes,
+		.low_memory = o->low_memory.count,
 	};
 	return s;
 }

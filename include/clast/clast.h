@@ -173,6 +173,9 @@ typedef struct clast_model_options {
 	/* Fixed extents for symbolic dims of inputs, by the name of the input: dims of -1 stay as they are. */
 	size_t shape_count;
 	const struct clast_input_shape *shapes;
+	/* Less memory rather than less time: constants stay in the file and nothing is merged into them, and no weights are packed to more
+	 * than their size, which rules Winograd tiles out. */
+	bool low_memory;
 } clast_model_options;
 
 typedef struct clast_input_shape {

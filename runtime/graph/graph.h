@@ -66,6 +66,7 @@ typedef struct clast_model {
 	dim_table *dims;
 	clast_limits limits;
 	clast_log log;
+	bool low_memory;
 	bool (*progress)(void *context, double fraction);
 	void *progress_context;
 	value *values;

@@ -42,6 +42,7 @@ clast_status model_create(const clast_model_options *o, clast_model **out, clast
 		m->log = *o->log;
 	if (o) {
 		m->progress = o->progress;
+		m->low_memory = o->low_memory;
 		m->progress_context = o->progress_context;
 	}
 	graph_id main_graph;

@@ -98,7 +98,7 @@ struct lowering {
 	const port *ports;           /* [n_in + n_out]: of the way that the plan chose; NULL: not known */
 	const bool *fused_constant;  /* [operands]: the view's data may be read; NULL: none */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
-	bool exact;                  /* no kernel that trades accuracy or the spread of non-finite values for speed */
+	bool exact;                  /* no kernel that trades accuracy, the spread of non-finite values or memory for speed */
 	const struct lowering_host *host;
 	void *context;
 	bump *memory;                /* lives as long as the specialisation */

@@ -291,7 +291,8 @@ static clast_status run(clast_model *m, clast_diag *d)
 	user_table users;
 	const size_t nodes = m->node_count, values = m->value_count;
 	clast_status s = pass_users(m, &users, d);
-	for (size_t i = 0; !s && i < nodes; i++)
+	/* Merged weights are held beside those in the file until both are packed. */
+	for (size_t i = 0; !s && i < nodes && !m->low_memory; i++)
 		s = try_merge(m, (node_id)i, &users, d);
 	for (size_t i = 0; !s && i < nodes; i++)
 		s = try_unfold(m, (node_id)i, d);

@@ -588,7 +588,7 @@ static clast_status record_step(specialisation *s, const plan_step *step, uint32
 		       .fused_constant = f.constant,
 		       .ports = step->kind == STEP_NODE ? p->ports + step->refs : NULL,
 		       .slotted = slotted_inputs(s, step),
-		       .exact = p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE,
+		       .exact = p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE || p->model->low_memory,
 		       .host = &recording,
 		       .context = &r,
 		       .memory = &s->region,

@@ -136,3 +136,60 @@ Test(memory, runs_with_shapes_that_depend_on_data_use_the_same_memory_again)
 	expect_no_allocations(shapes_of_data(1), 1, 1);
 	expect_no_allocations(shapes_of_data(-1), 2, 3);
 }
+
+/* A convolution that a normalisation follows, wide enough for Winograd tiles. */
+static clast_model *normalised(bool low_memory)
+{
+	enum { CHANNELS = 64 };
+	static const int64_t pads[] = { 1, 1, 1, 1 }, dims[] = { 1, CHANNELS, 16, 16 };
+	const clast_attribute same = { .name = "pads", .type = CLAST_ATTRIBUTE_INTS, .ints = pads, .count = 4 };
+	const clast_model_options o = { .struct_size = sizeof o, .low_memory = low_memory };
+	clast_builder *b;
+	clast_model *m;
+	clast_tensor *t;
+	float ones[CHANNELS];
+	for (size_t i = 0; i < CHANNELS; i++)
+		ones[i] = 1 + (float)(i % 8) / 8;
+	cr_assert_eq(clast_builder_create(17, &o, &b, NULL), CLAST_OK);
+	cr_assert_eq(clast_builder_input(b, "x", CLAST_FLOAT32, 4, dims, NULL, NULL), CLAST_OK);
+	constant(b, "w", 4, (int64_t[]){ CHANNELS, CHANNELS, 3, 3 });
+	cr_assert_eq(clast_tensor_wrap(CLAST_FLOAT32, 1, (int64_t[]){ CHANNELS }, NULL, ones, &t, NULL), CLAST_OK);
+	cr_assert_eq(clast_builder_constant(b, "k", t, NULL), CLAST_OK);
+	clast_tensor_free(&t);
+	node(b, "Conv", 2, (const char *[]){ "x", "w" }, "c", 1, &same);
+	NODE(b, "BatchNormalization", "n", "c", "k", "k", "k", "k");
+	NODE(b, "Relu", "y", "n");
+	cr_assert_eq(clast_builder_output(b, "y", NULL), CLAST_OK);
+	cr_assert_eq(clast_builder_finish(&b, &m, NULL), CLAST_OK);
+	return m;
+}
+
+Test(memory, low_memory_packs_no_more_than_the_weights)
+{
+	enum { COUNT = 64 * 256 };
+	static float answers[2][COUNT], x[COUNT];
+	clast_plan_report report[2];
+	for (size_t i = 0; i < COUNT; i++)
+		x[i] = (float)(i % 11) / 8 - 0.5f;
+	for (int low = 0; low < 2; low++) {
+		clast_model *m = normalised(low);
+		clast_plan *p;
+		clast_session *s;
+		clast_tensor *in, *out = NULL;
+		cr_assert_eq(clast_plan_create(m, NULL, &p, NULL), CLAST_OK);
+		cr_assert_eq(clast_session_create(p, NULL, &s, NULL), CLAST_OK);
+		cr_assert_eq(clast_tensor_wrap(CLAST_FLOAT32, 4, (int64_t[]){ 1, 64, 16, 16 }, NULL, x, &in, NULL), CLAST_OK);
+		cr_assert_eq(clast_session_run(s, 1, (const clast_tensor *const *)&in, 1, &out, NULL), CLAST_OK);
+		cr_assert_eq(clast_tensor_read(out, answers[low], sizeof answers[low]), CLAST_OK);
+		report[low].struct_size = sizeof report[low];
+		cr_assert_eq(clast_plan_get_report(p, &report[low]), CLAST_OK);
+		clast_tensor_free(&in);
+		clast_session_free(&s);
+		clast_plan_free(&p);
+		clast_model_free(&m);
+	}
+	cr_assert_leq(report[1].weights_bytes, 64 * (64 * 9 + 1) * sizeof(float));
+	cr_assert_lt(report[1].weights_bytes, report[0].weights_bytes);
+	for (size_t i = 0; i < COUNT; i++)
+		cr_assert_float_eq(answers[0][i], answers[1][i], 1e-3f, "%zu: %g %g", i, (double)answers[0][i], (double)answers[1][i]);
+}
