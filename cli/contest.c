@@ -41,7 +41,7 @@ clast_status contest_inputs(contest *b, engine *e, const options *o, problem *p)
 				b->e->inputs[i].name, text);
 		}
 		if (!s)
-			s = engine_arrange(b->e, &b->inputs[i], p);
+			s = engine_arrange(b->e, i, &b->inputs[i], p);
 	}
 	b->outputs = calloc(b->e->output_count + 1, sizeof(*b->outputs));
 	return s || b->outputs ? s : problem_set(p, CLAST_ERROR_MEMORY, NULL, "out of memory");

@@ -228,7 +228,7 @@ clast_status dataset_read(const engine *e, const char *path, dataset *d, problem
 			s = read_parts(path, "output", e->outputs, e->output_count, d->outputs, p);
 	}
 	for (size_t i = 0; !s && i < d->input_count; i++)
-		s = d->inputs[i].tensor ? engine_arrange(e, &d->inputs[i], p)
+		s = d->inputs[i].tensor ? engine_arrange(e, i, &d->inputs[i], p)
 					: problem_set(p, CLAST_ERROR_IO, path,
 						      "has no data for the input \"%s\"", e->inputs[i].name);
 	if (s)

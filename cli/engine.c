@@ -263,27 +263,80 @@ static void copy_last(size_t rank, const int64_t *dims, size_t width, const char
 				       from + ((n * channels + c) * pixels + i) * width, width);
 }
 
-clast_status engine_arrange(const engine *e, file_tensor *t, problem *p)
+static bool fits(const clast_value_info *v, const int64_t *dims)
 {
+	for (int a = 0; a < v->rank; a++)
+		if (v->dims[a] >= 0 && v->dims[a] != dims[a])
+			return false;
+	return true;
+}
+
+/* The shape as the model declares it, of a file that holds channels last, and what the file would declare. */
+static void last_to_first(size_t rank, const int64_t *last, int64_t *first)
+{
+	first[0] = last[0];
+	first[1] = last[rank - 1];
+	for (size_t a = 2; a < rank; a++)
+		first[a] = last[a - 1];
+}
+
+static void first_to_last(const clast_value_info *v, clast_value_info *last)
+{
+	*last = *v;
+	for (int a = 1; a + 1 < v->rank; a++) {
+		last->dims[a] = v->dims[a + 1];
+		last->dim_names[a] = v->dim_names[a + 1];
+	}
+	last->dims[v->rank - 1] = v->dims[1];
+	last->dim_names[v->rank - 1] = v->dim_names[1];
+}
+
+static clast_status misfit(const clast_value_info *v, size_t rank, const int64_t *dims, problem *p)
+{
+	char declared[300], last[300], found[100];
+	clast_value_info other;
+	first_to_last(v, &other);
+	value_text(v, declared, sizeof(declared));
+	value_text(&other, last, sizeof(last));
+	shape_text(rank, dims, found, sizeof(found));
+	return problem_set(p, CLAST_ERROR_ARGUMENT, NULL,
+			   "input \"%s\": expected %s, or channels-last %s, found %s", v->name, declared, last, found);
+}
+
+clast_status engine_arrange(const engine *e, size_t input, file_tensor *t, problem *p)
+{
+	const clast_value_info *v = &e->inputs[input];
 	const size_t rank = clast_tensor_rank(t->tensor), count = clast_tensor_count(t->tensor);
 	const clast_dtype dtype = clast_tensor_dtype(t->tensor);
-	if (!e->last_inputs || rank < 3 || !count || dtype == CLAST_STRING)
+	const int64_t *found = clast_tensor_dims(t->tensor);
+	/* Another rank is for the session to refuse. */
+	if (!e->last_inputs || rank < 3 || !count || dtype == CLAST_STRING || v->rank != (int)rank)
 		return CLAST_OK;
-	const int64_t *dims = clast_tensor_dims(t->tensor);
-	int64_t strides[CLAST_MAX_RANK], stride = dims[1];
+	int64_t dims[CLAST_MAX_RANK], strides[CLAST_MAX_RANK];
+	const bool declared = fits(v, found);
+	if (declared)
+		memcpy(dims, found, rank * sizeof(*dims));
+	else
+		last_to_first(rank, found, dims);
+	if (!fits(v, dims))
+		return misfit(v, rank, found, p);
+	int64_t stride = dims[1];
 	for (size_t a = rank; a-- > 2; stride *= dims[a])
 		strides[a] = stride;
 	strides[0] = stride;
 	strides[1] = 1;
 	void *copy;
+	const size_t width = clast_dtype_bytes(dtype);
 	const void *from = elements_of(t->tensor, &copy);
-	file_tensor out = { .memory = malloc(count * clast_dtype_bytes(dtype)) };
+	file_tensor out = { .memory = malloc(count * width) };
 	clast_status s =
 		from && out.memory ? CLAST_OK : problem_set(p, CLAST_ERROR_MEMORY, NULL, "out of memory");
 	if (!s)
 		s = clast_tensor_wrap(dtype, rank, dims, strides, out.memory, &out.tensor, &p->diag);
-	if (!s)
-		copy_last(rank, dims, clast_dtype_bytes(dtype), from, out.memory);
+	if (!s && declared)
+		copy_last(rank, dims, width, from, out.memory);
+	else if (!s)
+		memcpy(out.memory, from, count * width);
 	free(copy);
 	file_tensor *gone = s ? &out : t;
 	file_tensor_free(gone);

@@ -47,8 +47,9 @@ void engine_close(engine *e);
 /* SIZE_MAX if there is none of this name. */
 size_t engine_find_input(const engine *e, const char *name);
 size_t engine_find_output(const engine *e, const char *name);
-/* Brings the input into the order that --input-layout promised. */
-CLAST_MUST_CHECK clast_status engine_arrange(const engine *e, file_tensor *t, problem *p);
+/* Brings an input into the order that --input-layout promised. With channels-last inputs the file may hold the
+ * declared shape or, where that does not fit, the channels-last one. */
+CLAST_MUST_CHECK clast_status engine_arrange(const engine *e, size_t input, file_tensor *t, problem *p);
 /* Runs e->session; an input that is NULL is an error that names it. outputs has room for e->output_count. */
 CLAST_MUST_CHECK clast_status engine_run(const engine *e, const file_tensor *inputs, clast_tensor **outputs,
 					 problem *p);

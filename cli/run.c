@@ -236,7 +236,7 @@ int command_run(const options *o)
 		s = read_image(&e, o, inputs, &p);
 	for (size_t i = 0; !s && i < e.input_count; i++)
 		if (inputs[i].tensor)
-			s = engine_arrange(&e, &inputs[i], &p);
+			s = engine_arrange(&e, i, &inputs[i], &p);
 	if (!s) {
 		outputs = calloc(e.output_count + 1, sizeof(*outputs));
 		if (!outputs)

@@ -299,6 +299,74 @@ Test(program, open_dims_can_be_fixed)
 
 /* ---- verify ---- */
 
+/* The numbers 1, 2, ... where axis 1 of dims is `axis` in the file. */
+static void write_npy(const char *path, size_t rank, const int64_t *dims, size_t axis)
+{
+	char bytes[128 + 4 * 1024], text[100] = "";
+	int64_t shape[5], at[5] = { 0 };
+	size_t count = 1, n = 0;
+	for (size_t a = 0; a < rank; a++)
+		if (a != 1)
+			shape[n + (n >= axis)] = dims[a], n++;
+	shape[axis] = dims[1];
+	for (size_t a = 0; a < rank; a++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%d, ", (int)shape[a]);
+		count *= (size_t)dims[a];
+	}
+	memset(bytes, ' ', 128);
+	memcpy(bytes, "\x93NUMPY\1\0\x76\0", 10);
+	const int length = snprintf(bytes + 10, 118, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", text);
+	bytes[10 + length] = ' ';
+	bytes[127] = '\n';
+	for (size_t k = 0; k < count; k++) {
+		int64_t flat = 0;
+		for (size_t a = 0, from = 0; a < rank; a++) /* the axis of the file that holds axis a */
+			flat = flat * dims[a] + at[a == 1 ? axis : from + (from >= axis)], from += a != 1;
+		const float x = (float)(flat + 1);
+		memcpy(bytes + 128 + 4 * k, &x, 4);
+		for (size_t a = rank; a-- > 0 && ++at[a] == shape[a];)
+			at[a] = 0;
+	}
+	write_file(path, bytes, 128 + 4 * count);
+}
+
+/* Files with the channels last are taken where they are promised, at every rank, and the answer is as the model declares it. */
+Test(program, channels_last_data_is_accepted)
+{
+	static const int64_t dims[] = { 2, 3, 4, 5, 6 };
+	const char *folder = make_folder(), *model = in_folder(folder, "model.onnx"), *first = in_folder(folder, "first.npy"),
+		   *last = in_folder(folder, "last.npy"), *out = in_folder(folder, "out.npy");
+	char line[1000], named[200];
+	snprintf(named, sizeof(named), "y=%s", out);
+	for (size_t rank = 3; rank <= 5; rank++) {
+		write_model(model, "Relu", rank, dims);
+		write_npy(first, rank, dims, 1);
+		write_npy(last, rank, dims, rank - 1);
+		static const char *const outputs[] = { "first", "last" };
+		for (size_t i = 0; i < 4; i++) {
+			result r = RUN("run", model, "--input", i / 2 ? last : first, "--input-layout", "last",
+				       "--output-layout", outputs[i % 2], "--output", named);
+			expect_fine(&r, "y ");
+			/* Relu of positive numbers: the same elements in the declared order. */
+			snprintf(line, sizeof(line), "tail -c +129 %s >%s.x && tail -c +129 %s | cmp - %s.x && echo same", first, out,
+				 out, out);
+			r = run_shell(line);
+			expect_fine(&r, "same");
+		}
+		result r = RUN("bench", model, "--input", last, "--input-layout", "last", "--runs", "1");
+		expect_fine(&r, "min");
+		r = RUN("run", model, "--input", last);
+		expect_error(&r, 2, "found [2,4,");
+		r = RUN("run", model, "--input", last, "--output-layout", "last");
+		expect_error(&r, 2, "found [2,4,");
+	}
+	write_npy(last, 4, (const int64_t[]){ 2, 3, 7, 5 }, 1);
+	write_model(model, "Relu", 4, dims);
+	result r = RUN("run", model, "--input", last, "--input-layout", "last");
+	expect_error(&r, 2, "expected float32 2x3x4x5, or channels-last float32 2x4x5x3, found 2x3x7x5");
+	remove_folder(folder);
+}
+
 Test(program, references_that_agree_exit_with_0_and_others_with_1)
 {
 	const char *folder = make_folder();
