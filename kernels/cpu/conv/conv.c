@@ -25,8 +25,9 @@ typedef struct plan {
 	size_t run; /* this many pixels are a_row apart, then the next line or image begins */
 	bool sums;  /* sums are kept in scratch until the epilogue has run */
 	size_t sums_row;
-	bool turn;       /* sums are transposed on their way to a channels-first output */
-	size_t turn_run; /* pixels that lie side by side in it */
+	size_t sums_rows; /* 0: for all rows of a task; else some at a time */
+	bool turn;        /* sums are transposed on their way to a channels-first output */
+	size_t turn_run;  /* pixels that lie side by side in it */
 } plan;
 
 /* Every tap lies inside the image. */
@@ -100,7 +101,10 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	if (p->out.axis[ROW] == (ptrdiff_t)w->out[PIXEL] && !w->out_ring && !(flags & EPILOGUE_PROGRAM))
 		g.turn_run *= g.lines;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k) || g.turn;
-	g.sums_row = div_up(size_min(g.cut.cols + VEC, g.n), VEC) * VEC;
+	const size_t cols = size_min(g.cut.cols + VEC, g.n);
+	g.sums_row = div_up(cols, VEC) * VEC;
+	if (g.sums && !g.turn && g.block >= g.k && product_by_rows(g.k, cols))
+		g.sums_rows = product_done_rows(cols);
 	return g;
 }
 
@@ -126,7 +130,7 @@ static work work_of(const plan *g, char *scratch)
 {
 	work w = { .bytes = 0 };
 	const uint32_t flags = g->p->epilogue.flags;
-	w.out = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
+	w.out = scratch_part(scratch, &w.bytes, size_max(g->cut.rows, g->sums_rows) * sizeof(float *));
 	if (flags & EPILOGUE_RESIDUAL)
 		w.residual = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
 	w.a_row = collected_row(g->block);
@@ -135,7 +139,9 @@ static work work_of(const plan *g, char *scratch)
 		w.collector = collector_make(g->p, scratch, &w.bytes);
 	}
 	if (g->sums)
-		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
+		w.sums = scratch_part(scratch, &w.bytes,
+				      (g->sums_rows ? g->sums_rows : g->cut.rows) * g->sums_row *
+					      sizeof(float));
 	if (g->turn && flags & EPILOGUE_PROGRAM)
 		w.turned = scratch_part(scratch, &w.bytes,
 					size_min(g->cut.rows, g->turn_run) * g->sums_row * sizeof(float));
@@ -151,6 +157,15 @@ static pixel pixel_of(const plan *g, size_t m)
 	at.x = m % width;
 	return at;
 }
+
+/* What the epilogue needs to know of a task while some of its rows are done. */
+typedef struct some_rows {
+	const plan *g;
+	void *const *args;
+	size_t begin; /* the product's first row */
+	size_t channel, cols;
+	const work *w;
+} some_rows;
 
 /* Multiplies the rows [begin, end) where the image itself is the left side, from channel k on. */
 static void multiply_direct(const plan *g, const float *in, size_t begin, size_t end, size_t k, product *prod)
@@ -169,7 +184,10 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 		prod->a_row = g->a_row;
 		prod->rows = count;
 		prod->prefetch = p->in_block == 0;
-		prod->out = out + (m - begin);
+		if (prod->done)
+			((some_rows *)prod->context)->begin = m;
+		else
+			prod->out = out + (m - begin);
 		prod->residual = residual ? residual + (m - begin) : NULL;
 		product_run(prod);
 		m += count;
@@ -258,6 +276,43 @@ static void finish(const plan *g, void *const *args, size_t begin, size_t end, s
 	}
 }
 
+static void finish_rows(void *context, size_t row, size_t rows)
+{
+	const some_rows *s = context;
+	finish(s->g, s->args, s->begin + row, s->begin + row + rows, s->channel, s->cols, s->w);
+}
+
+/* Where the rows [begin, end) are written and what is added to them. channel: the group's first. */
+static void place_rows(const plan *g, void *const *args, size_t begin, size_t end, size_t channel,
+		       const work *w)
+{
+	const conv_params *p = g->p;
+	const size_t width = p->window.out[PIXEL], sums = g->sums_rows ? g->sums_rows : end - begin;
+	for (size_t i = 0; g->sums && i < sums; i++)
+		w->out[i] = w->sums + i * g->sums_row;
+	if (g->sums && !w->residual)
+		return;
+	for (size_t m = begin; m < end;) {
+		const pixel at = pixel_of(g, m);
+		const size_t line_end = size_min(end, m + width - at.x);
+		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) +
+			     channel_offset(p->out_block, channel);
+		const float *residual = w->residual ? (const float *)args[CONV_RESIDUAL] +
+							      residual_offset(&p->epilogue, &at) +
+							      channel_offset(residual_block(p), channel)
+						    : NULL;
+		const ptrdiff_t step = p->out.axis[PIXEL], residual_step = p->epilogue.residual[3];
+		for (; m < line_end; m++) {
+			if (!g->sums)
+				w->out[m - begin] = out;
+			if (residual)
+				w->residual[m - begin] = residual;
+			out += step;
+			residual = residual ? residual + residual_step : NULL;
+		}
+	}
+}
+
 static void run_task(const plan *g, void *const *args, size_t task, work *w)
 {
 	const conv_params *p = g->p;
@@ -270,17 +325,8 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 	const size_t col_end = col_task + 1 == g->cut.col_tasks ? g->n : col + g->cut.cols;
 	const size_t channel = group * g->n;
 
-	pixel at = pixel_of(g, begin);
-	for (size_t m = begin; m < end; m++, pixel_next(&g->p->window, &at)) {
-		w->out[m - begin] = g->sums ? w->sums + (m - begin) * g->sums_row
-					    : (float *)args[CONV_OUT] +
-						      output_offset(&p->window, &p->out, &at) +
-						      channel_offset(p->out_block, channel);
-		if (flags & EPILOGUE_RESIDUAL)
-			w->residual[m - begin] = (const float *)args[CONV_RESIDUAL] +
-						 residual_offset(&p->epilogue, &at) +
-						 channel_offset(residual_block(p), channel);
-	}
+	some_rows rows_done = { g, args, begin, channel + col, col_end - col, w };
+	place_rows(g, args, begin, end, channel, w);
 	product prod = {
 		.packed = (const float *)args[CONV_WEIGHTS] + group * packed_floats(g->n, g->packed_k),
 		.n = g->n,
@@ -296,6 +342,9 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		.clamp = flags & EPILOGUE_CLAMP,
 		.min = p->epilogue.min,
 		.max = p->epilogue.max,
+		.done = g->sums_rows ? finish_rows : NULL,
+		.context = &rows_done,
+		.done_rows = g->sums_rows,
 	};
 	const size_t in_channel = group * p->weights.in_channels;
 	const float *in =
@@ -304,7 +353,7 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 	multiply(g, in, begin, end, &prod, w);
 	if (g->turn)
 		finish_turned(g, args, begin, end, channel + col, col_end - col, w);
-	else if (g->sums)
+	else if (g->sums && !g->sums_rows)
 		finish(g, args, begin, end, channel + col, col_end - col, w);
 }
 

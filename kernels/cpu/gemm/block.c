@@ -1,6 +1,7 @@
 #include "gemm/block.h"
 
-static void run_rows(const product *p, tile *t, size_t row, size_t rows, size_t vectors)
+/* slot: of the first row in p->out. */
+static void run_rows(const product *p, tile *t, size_t row, size_t slot, size_t rows, size_t vectors)
 {
 	/* Tiles of nearly equal height: 49 rows are 4 of 13 and 12, not 3 of 14 and one of 7. */
 	const size_t tiles = div_up(rows, tile_rows(vectors));
@@ -9,10 +10,11 @@ static void run_rows(const product *p, tile *t, size_t row, size_t rows, size_t 
 	for (size_t i = 0; i < tiles; i++) {
 		const size_t count = height + (i < taller);
 		t->a = p->a + (ptrdiff_t)row * step;
-		t->out = p->out + row;
+		t->out = p->out + slot;
 		t->residual = p->residual && p->last ? p->residual + row : NULL;
 		tile_run(t, count, vectors);
 		row += count;
+		slot += count;
 	}
 }
 
@@ -22,7 +24,7 @@ static ptrdiff_t column_offset(size_t col, ptrdiff_t block)
 	return block ? (ptrdiff_t)(col / VEC) * block : (ptrdiff_t)col;
 }
 
-static void run_panel(const product *p, size_t col, size_t row, size_t rows)
+static void run_panel(const product *p, size_t col, size_t row, size_t slot, size_t rows)
 {
 	const size_t vectors = panel_vectors(p->n, col), width = vectors * VEC;
 	const size_t chain = chain_length(p->k_count, p->chain);
@@ -43,7 +45,7 @@ static void run_panel(const product *p, size_t col, size_t row, size_t rows)
 		.max = p->max,
 		.cols = size_min(width, p->n - col),
 	};
-	run_rows(p, &t, row, rows, vectors);
+	run_rows(p, &t, row, slot, rows, vectors);
 }
 
 /* Asks for rows of a that come next, as far as the second-level cache. The hardware follows a few long
@@ -61,18 +63,20 @@ static void prefetch_rows(const product *p, size_t row, size_t rows)
 
 void product_run(const product *p)
 {
-	/* Where the columns' weights fit into the second-level cache, some rows stay in the first level while
-	 * all weights pass; else each panel stays while all rows pass, so that weights leave memory once. */
-	const size_t weights = p->k_count * (p->col_end - p->col_begin);
-	const bool by_rows = weights <= 65536;
+	const bool by_rows = product_by_rows(p->k_count, p->col_end - p->col_begin);
 	const size_t groups = by_rows ? div_up(p->rows, TILE_ROWS) : 1;
-	for (size_t g = 0, row = 0; g < groups; g++) {
+	const size_t batch = p->done ? p->done_rows / TILE_ROWS : groups;
+	for (size_t g = 0, row = 0, first = 0; g < groups; g++) {
 		const size_t rows = p->rows / groups + (g < p->rows % groups);
 		if (by_rows && p->prefetch)
 			prefetch_rows(p, row + rows, rows);
 		for (size_t col = p->col_begin; col < p->col_end; col = panel_next(p->n, col))
-			run_panel(p, col, row, rows);
+			run_panel(p, col, row, p->done ? row - first : row, rows);
 		row += rows;
+		if (p->done && ((g + 1) % batch == 0 || g + 1 == groups)) {
+			p->done(p->context, first, row - first);
+			first = row;
+		}
 	}
 }
 

@@ -24,10 +24,29 @@ typedef struct product {
 	const float *const *residual; /* or NULL: row i, column c is residual[i][c] */
 	bool clamp;
 	float min, max;
+	/* NULL, or called when some rows have all their columns. `out` then has done_rows entries, a multiple
+	 * of TILE_ROWS, which the rows of each call fill from the first on, so that what is done with them
+	 * finds them in the first-level cache. Only where product_by_rows. */
+	void (*done)(void *context, size_t row, size_t rows);
+	void *context;
+	size_t done_rows;
 } product;
 
 #define product_run ISA(product_run)
 void product_run(const product *p);
+
+/* Whether the weights of a product fit into the second-level cache: then some rows stay in the first level
+ * while all weights pass; else each panel stays while all rows pass, so that weights leave memory once. */
+ALWAYS_INLINE bool product_by_rows(size_t k, size_t cols)
+{
+	return k * cols <= 65536;
+}
+
+/* Rows between calls of `done`: few, but enough for a program to be worth starting. */
+ALWAYS_INLINE size_t product_done_rows(size_t cols)
+{
+	return TILE_ROWS * size_max(1, 2048 / (TILE_ROWS * cols));
+}
 
 /* The longest stretch of k for which rows of a tile stay in the first-level cache. */
 #define K_BLOCK 512

@@ -14,6 +14,7 @@ typedef struct plan {
 	bool copy_a;
 	bool sums; /* sums are kept in scratch until the epilogue has run */
 	size_t sums_row;
+	size_t sums_rows; /* 0: for all rows of a task; else some at a time */
 } plan;
 
 static plan plan_of(const gemm_params *p)
@@ -30,7 +31,10 @@ static plan plan_of(const gemm_params *p)
 			    g.copy_a ? 64 : 32);
 	const uint32_t flags = p->epilogue.flags;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < p->k);
-	g.sums_row = div_up(size_min(g.cut.cols + VEC, p->n), VEC) * VEC;
+	const size_t cols = size_min(g.cut.cols + VEC, p->n);
+	g.sums_row = div_up(cols, VEC) * VEC;
+	if (g.sums && g.block >= p->k && product_by_rows(p->k, cols))
+		g.sums_rows = product_done_rows(cols);
 	return g;
 }
 
@@ -55,7 +59,7 @@ static work work_of(const plan *g, char *scratch)
 	work w = { .bytes = 0 };
 	const gemm_params *p = g->p;
 	const size_t cols = div_up(size_min(g->cut.cols + VEC, p->n), VEC) * VEC;
-	w.out = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
+	w.out = scratch_part(scratch, &w.bytes, size_max(g->cut.rows, g->sums_rows) * sizeof(float *));
 	if (p->epilogue.flags & EPILOGUE_RESIDUAL)
 		w.residual = scratch_part(scratch, &w.bytes, g->cut.rows * sizeof(float *));
 	/* An odd number of cache lines to a row, so that the rows of a tile do not share a set. */
@@ -65,7 +69,9 @@ static work work_of(const plan *g, char *scratch)
 	if (!p->packed)
 		w.b = scratch_part(scratch, &w.bytes, cols * (g->block + 1) * sizeof(float));
 	if (g->sums)
-		w.sums = scratch_part(scratch, &w.bytes, g->cut.rows * g->sums_row * sizeof(float));
+		w.sums = scratch_part(scratch, &w.bytes,
+				      (g->sums_rows ? g->sums_rows : g->cut.rows) * g->sums_row *
+					      sizeof(float));
 	if (g->sums)
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	return w;
@@ -202,25 +208,28 @@ static ptrdiff_t out_row_at(const gemm_params *p, size_t row)
 
 static ptrdiff_t residual_row_at(const gemm_params *p, size_t row)
 {
-	return p->row_digits ? digits_offset(p, p->residual_digit, row) :
-			       (ptrdiff_t)row * p->epilogue.residual[GEMM_BATCH_AXES];
+	return p->row_digits ? digits_offset(p, p->residual_digit, row)
+			     : (ptrdiff_t)row * p->epilogue.residual[GEMM_BATCH_AXES];
 }
 
-/* The epilogue, over runs of rows that lie at one distance. */
-static void finish(const plan *g, void *const *args, const place *at, const work *w)
+/* The epilogue, over runs of rows that lie at one distance: the rows [begin, end), whose sums lie from the
+ * first on. */
+static void finish(const plan *g, void *const *args, const place *at, size_t begin, size_t end, const work *w)
 {
 	const gemm_params *p = g->p;
-	const size_t *b = at->batch, cols = at->col_end - at->col, last = p->row_digits ? p->digit[p->row_digits - 1] : 0;
+	const size_t *b = at->batch, cols = at->col_end - at->col,
+		     last = p->row_digits ? p->digit[p->row_digits - 1] : 0;
 	float *out = (float *)args[GEMM_OUT] + batch_offset(p->out_batch, b) + at->col;
 	void *moved[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
 	size_t count;
-	for (size_t row = at->row; row < at->row_end; row += count) {
-		const float *sums = w->sums + (row - at->row) * g->sums_row;
-		count = at->row_end - row;
+	for (size_t row = begin; row < end; row += count) {
+		const float *sums = w->sums + (row - begin) * g->sums_row;
+		count = end - row;
 		if (!last) {
 			const size_t position[6] = { b[0], b[1], b[2], b[3], row, at->col };
 			epilogue_run(&p->epilogue, args, GEMM_OPERANDS, 6, position, count, cols, sums,
-				     (ptrdiff_t)g->sums_row, out + out_row_at(p, row), p->out_row, w->program);
+				     (ptrdiff_t)g->sums_row, out + out_row_at(p, row), p->out_row,
+				     w->program);
 			continue;
 		}
 		count = size_min(count, last - row % last);
@@ -231,9 +240,22 @@ static void finish(const plan *g, void *const *args, const place *at, const work
 					(ptrdiff_t)kernel_dtype_bytes(p->epilogue.operand[i].dtype);
 		const size_t position[6] = { b[0], b[1], b[2], b[3], 0, at->col };
 		epilogue_run(&p->epilogue, moved, GEMM_OPERANDS, 6, position, count, cols, sums,
-			     (ptrdiff_t)g->sums_row, out + out_row_at(p, row), p->out_digit[p->row_digits - 1],
-			     w->program);
+			     (ptrdiff_t)g->sums_row, out + out_row_at(p, row),
+			     p->out_digit[p->row_digits - 1], w->program);
 	}
+}
+
+typedef struct some_rows {
+	const plan *g;
+	void *const *args;
+	const place *at;
+	const work *w;
+} some_rows;
+
+static void finish_rows(void *context, size_t row, size_t rows)
+{
+	const some_rows *s = context;
+	finish(s->g, s->args, s->at, s->at->row + row, s->at->row + row + rows, s->w);
 }
 
 static void run_task(const plan *g, void *const *args, size_t task, const work *w)
@@ -243,8 +265,12 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 	const place at = place_of(g, task);
 	const size_t rows = at.row_end - at.row;
 	float *out = (float *)args[GEMM_OUT] + batch_offset(p->out_batch, at.batch);
+	some_rows rows_done = { g, args, &at, w };
+	for (size_t i = 0; g->sums && i < (g->sums_rows ? g->sums_rows : rows); i++)
+		w->out[i] = w->sums + i * g->sums_row;
 	for (size_t i = 0; i < rows; i++) {
-		w->out[i] = g->sums ? w->sums + i * g->sums_row : out + out_row_at(p, at.row + i);
+		if (!g->sums)
+			w->out[i] = out + out_row_at(p, at.row + i);
 		if (e->flags & EPILOGUE_RESIDUAL)
 			w->residual[i] = (const float *)args[GEMM_RESIDUAL] +
 					 batch_offset(e->residual, at.batch) + residual_row_at(p, at.row + i);
@@ -262,10 +288,13 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 		.clamp = e->flags & EPILOGUE_CLAMP,
 		.min = e->min,
 		.max = e->max,
+		.done = g->sums_rows ? finish_rows : NULL,
+		.context = &rows_done,
+		.done_rows = g->sums_rows,
 	};
 	multiply(g, args, &at, &prod, w);
-	if (g->sums)
-		finish(g, args, &at, w);
+	if (g->sums && !g->sums_rows)
+		finish(g, args, &at, at.row, at.row_end, w);
 }
 
 static void gemm_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
