@@ -1,0 +1,486 @@
+/* Classes and groups of the problem. A pure view is a group that maps each order of its input to what it becomes, for nothing; elementwise
+ * operands share one configuration an order; ports of dense kernels whose weights decouple them are groups of their own. References read
+ * and write any order and have no wish. */
+#include <stdio.h>
+#include <string.h>
+
+#include "layout.h"
+
+static uint64_t value_cost(const layout *l, value_id id)
+{
+	const value *v = &l->m->values[id];
+	uint64_t bytes = clast_dtype_bytes(v->dtype);
+	for (int a = 0; a < v->rank; a++) {
+		const uint64_t e = (uint64_t)plan_extent(l->p, v->dims[a]);
+		if (__builtin_mul_overflow(bytes, e ? e : 1, &bytes) || bytes > (uint64_t)1 << 36)
+			return (uint64_t)1 << 36;
+	}
+	return l->p->count_conversions ? 1 : bytes + 1;
+}
+
+static clast_status add_class(layout *l, value_id v)
+{
+	candidates *c = &l->values[v];
+	if (!has_class(l, v) || c->class != NO_ID || !c->n)
+		return CLAST_OK;
+	const uint64_t cost = value_cost(l, v);
+	const size_t entries = (size_t)c->n * c->n;
+	uint64_t *table = mem_array(&l->p->memory, entries, sizeof *table);
+	if (!table || !grow(&l->p->memory, &l->class_value, &l->class_capacity, l->problem.classes + 1, sizeof *l->class_value)) {
+		mem_free(&l->p->memory, table, entries * sizeof *table);
+		return fail_memory(l->d, 0);
+	}
+	for (size_t i = 0; i < entries; i++)
+		table[i] = cost;
+	clast_status s = problem_add_class(&l->problem, c->n, table, false, &c->class, l->d);
+	mem_free(&l->p->memory, table, entries * sizeof *table);
+	if (s)
+		return s;
+	l->class_value[c->class] = v;
+	shape sh;
+	order o;
+	value_shape(l->m, v, &sh);
+	const uint32_t first = find(c, 0);
+	if (first != NO_ID)
+		s = problem_set_tag(&l->problem, c->class, TAG_FIRST, first, l->d);
+	if (!s && order_last(l->m->dims, &sh, &o)) {
+		const uint32_t last = find(c, plan_order(l->p, &o));
+		if (last != NO_ID)
+			s = problem_set_tag(&l->problem, c->class, TAG_LAST, last, l->d);
+	}
+	if (!s && sh.rank > 2 && order_blocked(l->m->dims, &sh, 1, (int64_t)cpu_kernels_get()->vector, &o)) {
+		const uint32_t blocked = find(c, plan_order(l->p, &o));
+		if (blocked != NO_ID)
+			s = problem_set_tag(&l->problem, c->class, TAG_BLOCKED, blocked, l->d);
+	}
+	return s;
+}
+
+#define MAX_PORTS 256
+#define MAX_CONFIGS 4096
+#define MAX_ENTRIES (1 << 16) /* configurations times ports */
+
+/* A group being put together: rows of candidate indices. */
+typedef struct group_builder {
+	problem_port port[MAX_PORTS];
+	port_owner owner[MAX_PORTS];
+	uint32_t ports, configs, native;
+	uint16_t order[MAX_ENTRIES];
+	uint64_t cost[MAX_CONFIGS];
+} group_builder;
+
+static bool group_port(layout *l, group_builder *b, value_id v, bool produced, node_id node_number, uint32_t input)
+{
+	if (b->ports == MAX_PORTS)
+		return false;
+	b->owner[b->ports] = (port_owner){ node_number, input };
+	b->port[b->ports++] = (problem_port){ .class = l->values[v].class, .produced = produced };
+	return true;
+}
+
+static clast_status refuse_wish(layout *l, const group_builder *b, uint32_t at)
+{
+	const value_id v = l->class_value[b->port[at].class];
+	const node_id id = b->owner[at].node;
+	char wanted[128], possible[512];
+	size_t used = 0;
+	shape s;
+	value_shape(l->m, v, &s);
+	plan_order_text(l->p, &l->p->orders[layout_wish(l, v)], &s, wanted, sizeof wanted);
+	possible[0] = 0;
+	for (uint32_t i = 0; i < b->configs && used < sizeof possible; i++) {
+		char text[128];
+		plan_order_text(l->p, &l->p->orders[l->values[v].order[b->order[i * b->ports + at]]], &s, text, sizeof text);
+		if (!strstr(possible, text))
+			used += (size_t)snprintf(possible + used, sizeof possible - used, "%s%s", used ? ", or " : "", text);
+	}
+	if (l->d)
+		diag_value(l->d, l->m->values[v].name);
+	return id == NO_ID ? fail(l->d, CLAST_ERROR_ARGUMENT, "the order %s is asked for, but it is handed in as %s", wanted, possible) :
+	                     fail(l->d, CLAST_ERROR_ARGUMENT, "the order %s is asked for, but %s writes %s", wanted, l->m->nodes[id].op->name, possible);
+}
+
+/* Leaves the configurations that write what the caller asked for. */
+static clast_status keep_wishes(layout *l, group_builder *b)
+{
+	for (uint32_t k = 0; l->p->wishes && k < b->ports; k++) {
+		const value_id v = l->class_value[b->port[k].class];
+		uint32_t kept = 0, native = PROBLEM_NONE;
+		if (!b->port[k].produced || layout_wish(l, v) == NO_ID)
+			continue;
+		for (uint32_t i = 0; i < b->configs; i++) {
+			if (l->values[v].order[b->order[i * b->ports + k]] != layout_wish(l, v))
+				continue;
+			native = i == b->native ? kept : native;
+			memmove(b->order + kept * b->ports, b->order + i * b->ports, b->ports * sizeof *b->order);
+			b->cost[kept++] = b->cost[i];
+		}
+		if (!kept)
+			return refuse_wish(l, b, k);
+		b->configs = kept;
+		b->native = native;
+	}
+	return CLAST_OK;
+}
+
+static clast_status group_done(layout *l, group_builder *b)
+{
+	uint32_t unused;
+	if (!b->ports || !b->configs)
+		return CLAST_OK;
+	if (!grow(&l->p->memory, &l->owner, &l->owner_capacity, l->owner_count + b->ports, sizeof *l->owner))
+		return fail_memory(l->d, 0);
+	const clast_status s = keep_wishes(l, b);
+	if (s)
+		return s;
+	memcpy(l->owner + l->owner_count, b->owner, b->ports * sizeof *b->owner);
+	l->owner_count += b->ports;
+	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, b->native, &unused, l->d);
+}
+
+static bool has_room(const group_builder *b)
+{
+	return b->configs < MAX_CONFIGS && (b->configs + 1) * b->ports <= MAX_ENTRIES;
+}
+
+static void reset(group_builder *b)
+{
+	b->ports = b->configs = 0;
+	b->native = PROBLEM_NONE;
+}
+
+/* One port with every candidate that the need admits. */
+static clast_status single(layout *l, group_builder *b, value_id v, bool produced, node_id id, uint32_t input, const port *need)
+{
+	const candidates *c = &l->values[v];
+	shape s;
+	if (c->class == NO_ID)
+		return CLAST_OK;
+	reset(b);
+	group_port(l, b, v, produced, id, input);
+	value_shape(l->m, v, &s);
+	for (uint32_t i = 0; i < c->n && has_room(b); i++) {
+		const bool admitted = plan_port_order(l->p, &s, *need, c->order[i], c->order[i]) == c->order[i];
+		if (!admitted)
+			continue;
+		b->cost[b->configs] = 0;
+		b->order[b->configs++] = (uint16_t)i;
+	}
+	return group_done(l, b);
+}
+
+/* Whether the order of a broadcast operand depends on that of the output. */
+static bool follows_output(const layout *l, node_id id, uint32_t k)
+{
+	const node *n = &l->m->nodes[id];
+	return layout_is_broadcast(l, id, k) && l->values[n->in[k]].class != NO_ID && (layout_has_split(l, n->out[0]) || layout_has_split(l, n->in[k]));
+}
+
+/* What a broadcast operand has to be in, a candidate: where the output is whole, any whole order serves, and row-major stands for them. */
+static uint32_t broadcast_candidate(layout *l, value_id out, uint32_t o, value_id operand)
+{
+	const candidates *c = &l->values[operand];
+	const uint32_t part = layout_restricted(l, out, o, operand), at = part == NO_ID ? NO_ID : find(c, part);
+	return at != NO_ID || !layout_is_whole(l, out, o) ? at : find(c, 0);
+}
+
+/* Operands in one order: PORT_SAME ones by the order itself, others as the same permutation of axes. */
+static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
+{
+	const node *n = &l->m->nodes[id];
+	const value_id out = n->out[0];
+	const candidates *c = &l->values[out];
+	value_id member[MAX_PORTS];
+	shape s;
+	reset(b);
+	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+		const value_id v = operand_of(n, k);
+		const port_need need = port_of(l, id, k)->need;
+		if (!has_class(l, v) || l->values[v].class == NO_ID || (by_axes ? !same_rank(l, v, out) || need == PORT_ABSENT : need != PORT_SAME && !follows_output(l, id, k)))
+			continue;
+		if (b->ports == MAX_PORTS)
+			break;
+		member[b->ports] = v;
+		group_port(l, b, v, k >= n->n_in, id, k);
+	}
+	for (uint32_t i = 0; i < c->n && has_room(b); i++) {
+		bool legal = true;
+		for (uint32_t k = 0; legal && k < b->ports; k++) {
+			const value_id v = member[k];
+			if (!by_axes && layout_is_broadcast(l, id, b->owner[k].input)) {
+				const uint32_t part = broadcast_candidate(l, out, c->order[i], v);
+				legal = part != NO_ID;
+				b->order[b->configs * b->ports + k] = (uint16_t)part;
+				continue;
+			}
+			const uint32_t o = !by_axes || v == out ? c->order[i] : layout_carry(l, out, c->order[i], v);
+			const uint32_t at = o == NO_ID ? NO_ID : find(&l->values[v], o);
+			value_shape(l->m, v, &s);
+			legal = at != NO_ID && plan_port_order(l->p, &s, *port_of(l, id, b->owner[k].input), o, o) == o;
+			b->order[b->configs * b->ports + k] = (uint16_t)at;
+		}
+		b->cost[b->configs] = 0;
+		b->configs += legal;
+	}
+	return group_done(l, b);
+}
+
+static clast_status view_group(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
+	if (!has_class(l, n->in[0]) || !has_class(l, n->out[0]))
+		return has_class(l, n->out[0]) ? single(l, b, n->out[0], true, id, n->n_in, &(port){ PORT_FIRST, false }) : CLAST_OK;
+	reset(b);
+	group_port(l, b, n->in[0], false, id, 0);
+	group_port(l, b, n->out[0], true, id, n->n_in);
+	for (uint32_t i = 0; i < x->n && has_room(b); i++) {
+		uint32_t to;
+		const uint32_t at = plan_view_order(l->p, n, x->order[i], &to) ? find(y, to) : NO_ID;
+		if (at == NO_ID)
+			continue;
+		b->order[b->configs * 2] = (uint16_t)i;
+		b->order[b->configs * 2 + 1] = (uint16_t)at;
+		b->cost[b->configs++] = 0;
+	}
+	const uint32_t first_in = find(x, 0), first_out = find(y, 0);
+	uint32_t to;
+	if (has_room(b) && first_in != NO_ID && first_out != NO_ID && !(plan_view_order(l->p, n, 0, &to) && to == 0)) {
+		b->order[b->configs * 2] = (uint16_t)first_in; /* a copy */
+		b->order[b->configs * 2 + 1] = (uint16_t)first_out;
+		b->cost[b->configs++] = value_cost(l, n->out[0]);
+	}
+	return group_done(l, b);
+}
+
+/* What a way costs more than the fastest, in bytes of conversions that take as long: each is read and written. */
+static uint64_t way_cost(const layout *l, const lower_way *ways, size_t count, size_t at)
+{
+	double least = lower_time(ways[0].flops, ways[0].bytes);
+	for (size_t i = 1; i < count; i++) {
+		const double t = lower_time(ways[i].flops, ways[i].bytes);
+		least = t < least ? t : least;
+	}
+	const double more = (lower_time(ways[at].flops, ways[at].bytes) - least) / lower_time(0, 2);
+	return l->p->count_conversions ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
+}
+
+/* Whether some order serves a way other than the first, which alone would leave input and output independent of one another. */
+static bool ways_matter(layout *l, node_id id, const lower_way *ways, size_t count)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
+	if (port_of(l, id, 0)->channels == CHANNELS_TIED)
+		return true;
+	for (size_t i = 1; i < count; i++) {
+		bool in = false, out = false;
+		for (uint32_t p = 0; !in && p < x->n; p++)
+			in = layout_serves_way(l, id, 0, ways[i].in, x->order[p]);
+		for (uint32_t q = 0; in && !out && q < y->n; q++)
+			out = layout_serves_way(l, id, n->n_in, ways[i].out, y->order[q]);
+		if (in && out)
+			return true;
+	}
+	return false;
+}
+
+/* Input 0 and output 0 together, a configuration for each way of the family. Counting conversions makes sense within the kernels of one
+ * order only: a network that stays in row-major order converts nothing and is slow. */
+static bool add_pair(group_builder *b, uint32_t in, uint32_t out, uint64_t cost)
+{
+	if (!has_room(b))
+		return false;
+	b->order[b->configs * 2] = (uint16_t)in;
+	b->order[b->configs * 2 + 1] = (uint16_t)out;
+	b->cost[b->configs++] = cost;
+	return true;
+}
+
+static clast_status way_group(layout *l, group_builder *b, node_id id, const lower_way *ways, size_t count)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
+	const bool all = !l->p->count_conversions || strcmp(l->p->strategy, "min");
+	const bool tied = port_of(l, id, 0)->channels == CHANNELS_TIED;
+	bool room = true;
+	reset(b);
+	group_port(l, b, n->in[0], false, id, 0);
+	group_port(l, b, n->out[0], true, id, n->n_in);
+	for (size_t i = 0; i < count; i++) {
+		const bool alike = ways[i].alike || (tied && ways[i].in == PORT_LAST && ways[i].out == PORT_LAST);
+		const uint32_t in = layout_way_order(l, n->in[0], ways[i].in), out = layout_way_order(l, n->out[0], ways[i].out);
+		const uint64_t cost = way_cost(l, ways, count, i);
+		if (!all && i && !ways[i].alike && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
+			continue;
+		if (find(x, in) != NO_ID && find(y, out) != NO_ID && layout_serves_way(l, id, 0, ways[i].in, in) &&
+		    layout_serves_way(l, id, n->n_in, ways[i].out, out)) { /* what the way is made for comes first */
+			b->native = i ? b->native : b->configs;
+			room = add_pair(b, find(x, in), find(y, out), cost);
+		}
+		for (uint32_t p = 0; p < x->n; p++) {
+			if (!layout_serves_way(l, id, 0, ways[i].in, x->order[p]))
+				continue;
+			const uint32_t kept = alike ? layout_carry(l, n->in[0], x->order[p], n->out[0]) : NO_ID;
+			for (uint32_t q = 0; room && q < y->n; q++) {
+				const uint32_t o = y->order[q];
+				if ((x->order[p] != in || o != out) && layout_serves_way(l, id, n->n_in, ways[i].out, o) &&
+				    (alike ? o == kept : !tied || (x->order[p] == in && o == out)))
+					room = add_pair(b, p, q, cost);
+			}
+		}
+	}
+	return group_done(l, b);
+}
+
+/* The bytes of a value that a kernel copies on the way, a little less than a conversion, which is a step of its own; nothing where
+ * conversions are counted. */
+static uint64_t copy_cost(const layout *l, value_id v)
+{
+	return l->p->count_conversions ? 0 : value_cost(l, v) - 1;
+}
+
+/* Input 0 and the windows cut out of it, for each order of the input. */
+static clast_status window_group(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *x = &l->values[n->in[0]];
+	clast_status s = CLAST_OK;
+	reset(b);
+	if (has_class(l, n->in[0]) && x->class != NO_ID)
+		group_port(l, b, n->in[0], false, id, 0);
+	for (uint32_t j = 0; b->ports && j < n->n_out; j++)
+		if (has_class(l, n->out[j]) && !group_port(l, b, n->out[j], true, id, n->n_in + j))
+			b->ports = 0;
+	for (uint32_t i = 0; b->ports > 1 && i < x->n && has_room(b); i++) {
+		bool legal = true;
+		b->order[b->configs * b->ports] = (uint16_t)i;
+		b->cost[b->configs] = 0;
+		for (uint32_t k = 1; legal && k < b->ports; k++) {
+			const uint32_t j = b->owner[k].input - n->n_in;
+			uint32_t to;
+			bool copies;
+			const uint32_t at = plan_window_order(l->p, n, j, x->order[i], &to, &copies) ? find(&l->values[n->out[j]], to) : NO_ID;
+			legal = at != NO_ID;
+			b->order[b->configs * b->ports + k] = (uint16_t)at;
+			b->cost[b->configs] += legal && copies ? copy_cost(l, n->out[j]) : 0;
+		}
+		b->configs += legal;
+	}
+	if (b->configs)
+		return group_done(l, b);
+	for (uint32_t j = 0; !s && j < n->n_out; j++) /* no window in any order: copies */
+		if (has_class(l, n->out[j]))
+			s = single(l, b, n->out[j], true, id, n->n_in + j, port_of(l, id, n->n_in + j));
+	return s;
+}
+
+/* Whether a value could be written into a slot, as windows and views on other values cannot. */
+static bool made_by_kernel(const layout *l, value_id v)
+{
+	const node_id id = l->m->values[v].producer;
+	return has_class(l, v) && id != NO_ID && !is_view(&l->m->nodes[id]) && !l->m->nodes[id].op->window;
+}
+
+/* The output and its inputs as they lie in their slots. */
+static clast_status join_group(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const candidates *y = &l->values[n->out[0]];
+	reset(b);
+	if (!has_class(l, n->out[0]))
+		return CLAST_OK;
+	bool room = group_port(l, b, n->out[0], true, id, n->n_in);
+	for (uint32_t k = 0; room && k < n->n_in; k++)
+		if (has_class(l, n->in[k]) && l->values[n->in[k]].class != NO_ID)
+			room = group_port(l, b, n->in[k], false, id, k);
+	for (uint32_t i = 0; room && i < y->n && has_room(b); i++) {
+		bool copies, legal = layout_slots(l, n, y->order[i], &copies);
+		b->order[b->configs * b->ports] = (uint16_t)i;
+		b->cost[b->configs] = 0;
+		for (uint32_t k = 0; legal && copies && k < n->n_in; k++)
+			b->cost[b->configs] += made_by_kernel(l, n->in[k]) ? copy_cost(l, n->in[k]) : 0;
+		for (uint32_t k = 1; legal && k < b->ports; k++) {
+			const uint32_t input = b->owner[k].input, at = find(&l->values[n->in[input]], l->slots[input]);
+			legal = at != NO_ID;
+			b->order[b->configs * b->ports + k] = (uint16_t)at;
+		}
+		b->configs += legal;
+	}
+	return b->configs ? group_done(l, b) : single(l, b, n->out[0], true, id, n->n_in, port_of(l, id, n->n_in));
+}
+
+static clast_status node_groups(layout *l, group_builder *b, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const bool reference = l->views[id].family == FAMILY_REFERENCE;
+	const bool tied = !reference && layout_ties_axes(l, id, n);
+	const bool same = !reference && n->n_out && port_of(l, id, n->n_in)->need == PORT_SAME && has_class(l, n->out[0]);
+	clast_status s = CLAST_OK;
+	lower_way ways[LOWER_MAX_WAYS];
+	size_t way_count;
+	if (is_view(n))
+		return view_group(l, b, id);
+	if (layout_is_window(l, id))
+		return window_group(l, b, id);
+	if (layout_is_join(l, id))
+		return join_group(l, b, id);
+	const bool by_ways = layout_ways(l, n, id, ways, &way_count) && ways_matter(l, id, ways, way_count);
+	if (by_ways)
+		s = way_group(l, b, id, ways, way_count);
+	else if (same || tied)
+		s = tie(l, b, id, !same);
+	for (uint32_t k = 0; !s && k < n->n_in + n->n_out; k++) {
+		const value_id v = operand_of(n, k);
+		const port *need = port_of(l, id, k);
+		const bool produced = k >= n->n_in;
+		if (!has_class(l, v) || (!produced && (reference || need->need == PORT_ABSENT || need->need == PORT_VIEW)))
+			continue;
+		if (by_ways && (k == 0 || k == n->n_in))
+			continue;
+		if ((same && (need->need == PORT_SAME || follows_output(l, id, k))) || (tied && same_rank(l, v, n->out[0])))
+			continue;
+		s = single(l, b, v, produced, id, k, need);
+	}
+	return s;
+}
+
+static clast_status fixed(layout *l, group_builder *b, value_id v, bool produced, uint32_t wanted)
+{
+	const uint32_t at = has_class(l, v) && l->values[v].class != NO_ID ? find(&l->values[v], wanted) : NO_ID;
+	if (at == NO_ID)
+		return CLAST_OK;
+	reset(b);
+	group_port(l, b, v, produced, NO_ID, 0);
+	b->order[0] = (uint16_t)at;
+	b->cost[0] = 0;
+	b->configs = 1;
+	return group_done(l, b);
+}
+
+clast_status layout_build(layout *l, const uint32_t *output_orders)
+{
+	clast_status s = CLAST_OK;
+	group_builder *b = mem_alloc(&l->p->memory, sizeof *b);
+	if (!b)
+		return fail_memory(l->d, sizeof *b);
+	for (size_t i = 0; !s && i < l->g->input_count; i++)
+		s = add_class(l, l->g->inputs[i]);
+	for (size_t i = 0; !s && i < l->g->capture_count; i++)
+		s = add_class(l, l->g->captures[i]);
+	for (size_t i = 0; !s && i < l->g->node_count; i++) {
+		const node *n = &l->m->nodes[l->g->nodes[i]];
+		for (uint32_t j = 0; !s && j < n->n_out; j++)
+			if (n->out[j] != NO_ID)
+				s = add_class(l, n->out[j]);
+	}
+	for (size_t i = 0; !s && i < l->g->input_count; i++)
+		s = fixed(l, b, l->g->inputs[i], true, l->choice->produced[l->g->inputs[i]]);
+	for (size_t i = 0; !s && i < l->g->capture_count; i++)
+		s = fixed(l, b, l->g->captures[i], true, l->choice->produced[l->g->captures[i]]);
+	for (size_t i = 0; !s && i < l->g->node_count; i++)
+		s = node_groups(l, b, l->g->nodes[i]);
+	for (size_t i = 0; !s && i < l->g->output_count; i++)
+		s = fixed(l, b, l->g->outputs[i], false, output_orders[i]);
+	mem_free(&l->p->memory, b, sizeof *b);
+	return s ? s : problem_finish(&l->problem, l->d);
+}
