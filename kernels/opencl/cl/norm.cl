@@ -7,9 +7,9 @@ float meet(float x, __local float *shared)
 	const int lane = get_local_id(0);
 	shared[lane] = x;
 	barrier(CLK_LOCAL_MEM_FENCE);
-	for (int half = LANES / 2; half > 0; half /= 2) {
-		if (lane < half)
-			shared[lane] += shared[lane + half];
+	for (int span = LANES / 2; span > 0; span /= 2) {
+		if (lane < span)
+			shared[lane] += shared[lane + span];
 		barrier(CLK_LOCAL_MEM_FENCE);
 	}
 	x = shared[0];

@@ -38,9 +38,9 @@ vec meet(vec x, int kind, __local float *shared)
 	const int lane = get_local_id(0);
 	VSTORE(x, shared + lane * VEC);
 	barrier(CLK_LOCAL_MEM_FENCE);
-	for (int half = LANES / 2; half > 0; half /= 2) {
-		if (lane < half)
-			VSTORE(join(VLOAD(shared + lane * VEC), VLOAD(shared + (lane + half) * VEC), kind), shared + lane * VEC);
+	for (int span = LANES / 2; span > 0; span /= 2) {
+		if (lane < span)
+			VSTORE(join(VLOAD(shared + lane * VEC), VLOAD(shared + (lane + span) * VEC), kind), shared + lane * VEC);
 		barrier(CLK_LOCAL_MEM_FENCE);
 	}
 	x = VLOAD(shared);

@@ -6,9 +6,9 @@ float meet(float x, __local float *shared, int maximum)
 	const int lane = get_local_id(0);
 	shared[lane] = x;
 	barrier(CLK_LOCAL_MEM_FENCE);
-	for (int half = LANES / 2; half > 0; half /= 2) {
-		if (lane < half) {
-			const float a = shared[lane], b = shared[lane + half];
+	for (int span = LANES / 2; span > 0; span /= 2) {
+		if (lane < span) {
+			const float a = shared[lane], b = shared[lane + span];
 			shared[lane] = maximum ? (isunordered(a, b) ? a + b : fmax(a, b)) : a + b;
 		}
 		barrier(CLK_LOCAL_MEM_FENCE);

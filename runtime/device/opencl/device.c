@@ -89,11 +89,18 @@ static size_t best_of(const opencl_api *cl, const listing *l)
 	return 0;
 }
 
+/* CLAST_OPENCL_TARGET=cpu or gpu makes the kernels of the one run on the other, for tests. */
+static bool is_cpu(const opencl_device *x)
+{
+	const char *forced = getenv("CLAST_OPENCL_TARGET");
+	return !strcmp(forced && *forced ? forced : x->info.type, "cpu");
+}
+
 static void set_target(opencl_device *x)
 {
 	cl_uint width = 4;
 	size_t group = 64;
-	const bool cpu = !strcmp(x->info.type, "cpu");
+	const bool cpu = is_cpu(x);
 	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
 	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
 	x->target.host_cpu = cpu;
