@@ -282,8 +282,10 @@ clast_status plan_conversions(clast_plan *p)
 {
 	clast_status s = CLAST_OK;
 	pthread_mutex_lock(&p->lock);
+	pthread_mutex_lock(&p->model->lock); /* orders are written with dims */
 	if (!p->transposes)
 		s = list_conversions(p);
+	pthread_mutex_unlock(&p->model->lock);
 	pthread_mutex_unlock(&p->lock);
 	return s;
 }

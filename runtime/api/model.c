@@ -97,9 +97,9 @@ static const char *dim_text(clast_model *m, dim e)
 {
 	if (!dim_is_expr(e))
 		return "?";
-	pthread_mutex_lock(&m->text_lock);
+	pthread_mutex_lock(&m->lock);
 	const char *text = new_dim_text(m, e);
-	pthread_mutex_unlock(&m->text_lock);
+	pthread_mutex_unlock(&m->lock);
 	return text;
 }
 

@@ -183,12 +183,14 @@ clast_status clast_plan_step(const clast_plan *plan, size_t index, clast_step_in
 	info.op = step->node == NO_ID ? "Transpose" : p->model->nodes[step->node].op->name;
 	info.kernel = kernel_name(step);
 	pthread_mutex_lock(&p->lock);
+	pthread_mutex_lock(&p->model->lock); /* orders are written with dims */
 	fused_text(p, step, with, sizeof with);
 	s = describe_output(p, index, &info, written, sizeof written);
 	if (!s)
 		s = list_operands(p, b, step, &info);
 	info.fused = bump_string(&p->region, with, strlen(with));
 	info.order = bump_string(&p->region, written, strlen(written));
+	pthread_mutex_unlock(&p->model->lock);
 	pthread_mutex_unlock(&p->lock);
 	if (!s && (!info.fused || !info.order))
 		s = CLAST_ERROR_MEMORY;

@@ -287,7 +287,9 @@ static clast_status check_input(const clast_session *s, uint32_t i, const clast_
 		value_shape(m, m->graphs[0].inputs[i], &want);
 		for (int a = 0; a < got.rank; a++)
 			got.dims[a] = t->view.dims[a];
+		pthread_mutex_lock(&s->plan->model->lock);
 		shape_format(m->dims, &want, x, sizeof x);
+		pthread_mutex_unlock(&s->plan->model->lock);
 		shape_format(NULL, &got, y, sizeof y);
 		return fail(d, CLAST_ERROR_ARGUMENT, "input \"%s\": expected shape %s, found %s", quote(v->name).text, x, y);
 	}

@@ -73,8 +73,8 @@ typedef struct clast_model {
 	node *nodes;
 	graph *graphs;               /* graphs[0] is the main one */
 	size_t value_count, value_capacity, node_count, node_capacity, graph_count, graph_capacity;
-	/* Names of dims for callers, made on demand: the only part of a finished model that changes, hence the lock. */
-	pthread_mutex_t text_lock;
+	/* What changes in a finished model: the table of dims, while plans are made and described, and names of dims for callers. Recursive. */
+	pthread_mutex_t lock;
 	const char **dim_texts;      /* by dim id - DIM_FIRST_ID; NULL: not asked for yet */
 	size_t dim_text_capacity;
 	uint64_t inferred;           /* nodes inferred so far: bodies inside bodies may be walked many times, but not without end */

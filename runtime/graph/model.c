@@ -37,7 +37,11 @@ clast_status model_create(const clast_model_options *o, clast_model **out, clast
 	set_limits(&m->limits, o ? &o->limits : NULL);
 	mem_init(&m->memory, allocator, m->limits.memory_bytes);
 	bump_init(&m->region, &m->memory);
-	pthread_mutex_init(&m->text_lock, NULL);
+	pthread_mutexattr_t recursive;
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&m->lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
 	if (o && o->log)
 		m->log = *o->log;
 	if (o) {
@@ -83,7 +87,7 @@ void model_release(clast_model *m)
 	mem_free(a, m->nodes, m->node_capacity * sizeof *m->nodes);
 	mem_free(a, m->graphs, m->graph_capacity * sizeof *m->graphs);
 	mem_free(a, m->dim_texts, m->dim_text_capacity * sizeof *m->dim_texts);
-	pthread_mutex_destroy(&m->text_lock);
+	pthread_mutex_destroy(&m->lock);
 	mem_free(a, m->mappings, m->mapping_capacity * sizeof *m->mappings);
 	if (m->dims)
 		dim_table_free(&m->dims);

@@ -678,8 +678,11 @@ clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan
 	index_set_init(&p->device_weight_set, &p->memory);
 	pthread_mutex_init(&p->lock, NULL);
 	clast_status s = read_options(p, o, d);
-	if (!s)
+	if (!s) {
+		pthread_mutex_lock(&m->lock);
 		s = build(p, o, d);
+		pthread_mutex_unlock(&m->lock);
+	}
 	if (s) {
 		plan_release(p);
 		return s;

@@ -191,24 +191,34 @@ static bool bind_symbols(specialisation *s)
 	return true;
 }
 
+static bool numbers_only(const order *o)
+{
+	bool known = true;
+	for (int i = 0; i < o->n; i++)
+		known &= dim_is_number(o->factors[i].stride) && dim_is_number(o->factors[i].extent);
+	return known;
+}
+
+static bool substitute_symbols(specialisation *s, order *o)
+{
+	const dim_table *t = s->plan->model->dims;
+	bool fine = bind_symbols(s);
+	for (int i = 0; fine && i < o->n; i++)
+		fine = !dim_eval(t, o->factors[i].stride, s->symbols, &o->factors[i].stride) &&
+		       !dim_eval(t, o->factors[i].extent, s->symbols, &o->factors[i].extent);
+	return fine && numbers_only(o);
+}
+
 /* An order with numbers in place of symbols. */
 static bool evaluate_order(specialisation *s, order *o)
 {
-	const dim_table *t = s->plan->model->dims;
-	for (int round = 0; round < 2; round++) {
-		bool known = true;
-		for (int i = 0; i < o->n; i++)
-			known &= dim_is_number(o->factors[i].stride) && dim_is_number(o->factors[i].extent);
-		if (known)
-			return true;
-		if (round || !bind_symbols(s))
-			return false;
-		for (int i = 0; i < o->n; i++)
-			if (dim_eval(t, o->factors[i].stride, s->symbols, &o->factors[i].stride) ||
-			    dim_eval(t, o->factors[i].extent, s->symbols, &o->factors[i].extent))
-				return false;
-	}
-	return false;
+	pthread_mutex_t *lock = &s->plan->model->lock;
+	if (numbers_only(o))
+		return true;
+	pthread_mutex_lock(lock); /* another plan of the model may be in the making */
+	const bool fine = substitute_symbols(s, o);
+	pthread_mutex_unlock(lock);
+	return fine;
 }
 
 /* The dense view of a value in its order. */

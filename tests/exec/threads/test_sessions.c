@@ -1,5 +1,5 @@
 /* One plan, many sessions at once: same bits, no data races (under ThreadSanitizer). Half of the runs are cancelled, and each thread also
- * asks for what the model and the plan look like. */
+ * makes plans of its own and asks for what the model and the plan look like. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +88,8 @@ static void *work(void *context)
 	int left = -1;
 	const clast_session_options o = { .struct_size = sizeof o, .threads = 1 + w->index % 3, .progress = proceed, .progress_context = &left };
 	clast_session *s;
+	const clast_plan_options last = { .struct_size = sizeof last, .strategy = w->index % 2 ? "last" : "wrap" };
+	clast_plan *other;
 	NEED(!clast_session_create(w->plan, &o, &s, NULL));
 	for (int i = 0; i < RUNS; i++) {
 		clast_value_info info;
@@ -95,6 +97,11 @@ static void *work(void *context)
 		run(w, s, &left, i);
 		NEED(!clast_model_input(w->model, 0, &info) && !strcmp(info.dim_names[2], "h"));
 		NEED(!clast_plan_step(w->plan, 0, &step));
+		if (i % 4 == 0) {
+			NEED(!clast_plan_create(w->model, &last, &other, NULL));
+			NEED(!clast_plan_step(other, 0, &step));
+			clast_plan_free(&other);
+		}
 	}
 	clast_session_free(&s);
 	return NULL;
