@@ -44,8 +44,11 @@ static size_t pack_bytes(const weights_shape *s, size_t m)
 	return s->groups * (bias_floats(s) + (m + 2) * (m + 2) * matrix_floats(s)) * sizeof(float);
 }
 
+/* The weights of VEC output channels are transformed at once, in double. */
+typedef double dvec __attribute__((vector_size(8 * VEC)));
+
 /* The transform of three taps along one axis: m + 2 values, `step` apart. */
-static void transform_taps(size_t m, const double *g, double *to, size_t step)
+ALWAYS_INLINE void transform_taps(size_t m, const dvec *g, dvec *to, size_t step)
 {
 	if (m == 2) {
 		to[0] = g[0];
@@ -65,59 +68,74 @@ static void transform_taps(size_t m, const double *g, double *to, size_t step)
 	to[5 * step] = g[2];
 }
 
-static void transform_filter(size_t m, const loose_float *tap, const weights_source *source, double *to)
+ALWAYS_INLINE void transform_filters(size_t m, const dvec *taps, dvec *to)
 {
-	double rows[3][MAX_SIDE];
-	for (int y = 0; y < 3; y++) {
-		double g[3];
-		for (int x = 0; x < 3; x++)
-			g[x] = tap[y * source->tap[1] + x * source->tap[2]];
-		transform_taps(m, g, rows[y], 1);
-	}
+	dvec rows[3][MAX_SIDE];
+	for (int y = 0; y < 3; y++)
+		transform_taps(m, taps + 3 * y, rows[y], 1);
 	for (size_t x = 0; x < m + 2; x++) {
-		const double g[3] = { rows[0][x], rows[1][x], rows[2][x] };
+		const dvec g[3] = { rows[0][x], rows[1][x], rows[2][x] };
 		transform_taps(m, g, to + x, m + 2);
 	}
 }
 
-/* Input channels that are transformed for one output channel before the next: what they write for a whole
- * panel fits into the first-level cache. */
-enum { CHANNEL_BLOCK = 8 };
-
-/* Input channels [first, end) of output channel `at`. */
-static void pack_channel(const weights_shape *s, const weights_source *source, size_t m, size_t at,
-			 size_t first, size_t end, float *biases, float *column, size_t width)
+/* Input channel c of up to VEC output channels, whose weights begin at `from`; the others are zero. */
+static void gather_taps(const weights_source *source, const loose_float *const *from, size_t columns, size_t c, dvec *taps)
 {
-	const size_t q = source->out_index ? source->out_index[at] : at, products = (m + 2) * (m + 2);
-	const loose_float *from = source->data + (ptrdiff_t)(q / s->out_channels) * source->group +
-				  (ptrdiff_t)(q % s->out_channels) * source->out;
-	biases[at % s->out_channels] = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
-	for (size_t i = first; i < end; i++) {
-		const size_t c = source->in_index ? source->in_index[i] : i;
-		double u[MAX_SIDE * MAX_SIDE];
-		transform_filter(m, from + (ptrdiff_t)c * source->in, source, u);
+	for (ptrdiff_t t = 0; t < 9; t++) {
+		const ptrdiff_t at = (ptrdiff_t)c * source->in + t / 3 * source->tap[1] + t % 3 * source->tap[2];
+		taps[t] = (dvec){ 0 };
+		for (size_t j = 0; j < columns; j++)
+			taps[t][j] = (double)from[j][at];
+	}
+}
+
+/* VEC columns of all products' panels; `to` is their place in the first row of the first product. */
+ALWAYS_INLINE void pack_columns(const weights_shape *s, const weights_source *source, size_t m, const loose_float *const *from,
+				size_t columns, float *to, size_t width)
+{
+	dvec taps[9], u[MAX_SIDE * MAX_SIDE];
+	const size_t products = (m + 2) * (m + 2), matrix = matrix_floats(s);
+	for (size_t e = 0; e < products; e++)
+		memset(to + e * matrix, 0, VEC * sizeof(float)); /* biases */
+	for (size_t i = 0; i < s->in_channels; i++) {
+		gather_taps(source, from, columns, source->in_index ? source->in_index[i] : i, taps);
+		transform_filters(m, taps, u);
 		for (size_t e = 0; e < products; e++)
-			column[e * matrix_floats(s) + i * width] = (float)u[e];
+			store(to + e * matrix + (i + 1) * width, __builtin_convertvector(u[e], vec));
+	}
+}
+
+static void pack_group(const weights_shape *s, const weights_source *source, size_t m, size_t g, float *biases)
+{
+	const size_t n = s->out_channels;
+	float *matrix = biases + bias_floats(s);
+	memset(biases, 0, bias_floats(s) * sizeof(float));
+	for (size_t col = 0; col < n; col += VEC) {
+		const loose_float *from[VEC] = { NULL };
+		const size_t columns = size_min(VEC, n - col);
+		size_t panel = 0; /* the one that holds these columns */
+		while (panel_next(n, panel) <= col)
+			panel = panel_next(n, panel);
+		const size_t width = panel_vectors(n, panel) * VEC;
+		for (size_t j = 0; j < columns; j++) {
+			const size_t at = g * n + col + j, q = source->out_index ? source->out_index[at] : at;
+			from[j] = source->data + (ptrdiff_t)(q / n) * source->group + (ptrdiff_t)(q % n) * source->out;
+			biases[col + j] = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
+		}
+		float *to = matrix + panel * (s->in_channels + 1) + (col - panel);
+		if (m == 2)
+			pack_columns(s, source, 2, from, columns, to, width);
+		else
+			pack_columns(s, source, 4, from, columns, to, width);
 	}
 }
 
 static void pack(const weights_shape *s, const weights_source *source, void *packed, size_t m)
 {
-	const size_t n = s->out_channels;
-	memset(packed, 0, pack_bytes(s, m));
-	for (size_t g = 0; g < s->groups; g++) {
-		float *biases = (float *)packed + g * (pack_bytes(s, m) / sizeof(float) / s->groups);
-		float *matrix = biases + bias_floats(s);
-		for (size_t col = 0; col < n; col = panel_next(n, col)) {
-			const size_t width = panel_vectors(n, col) * VEC;
-			float *panel = matrix + col * (s->in_channels + 1) + width;
-			for (size_t i = 0; i < s->in_channels; i += CHANNEL_BLOCK)
-				for (size_t j = 0; j < size_min(width, n - col); j++)
-					pack_channel(s, source, m, g * n + col + j, i,
-						     size_min(i + CHANNEL_BLOCK, s->in_channels), biases,
-						     panel + j, width);
-		}
-	}
+	const size_t floats = s->groups ? pack_bytes(s, m) / sizeof(float) / s->groups : 0;
+	for (size_t g = 0; g < s->groups; g++)
+		pack_group(s, source, m, g, (float *)packed + g * floats);
 }
 
 /* ---- The plan: which tiles and columns a task takes ---- */
