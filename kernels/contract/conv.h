@@ -41,8 +41,8 @@ typedef struct conv_params {
 	conv_window window;
 	image_strides in, out;
 	/* Strides along the channels; 0 means 1. conv_f32 takes any for the input (fast where pixels are 1
-	 * apart, as in `first` order), and for the output one that goes with pixels 1 apart; then it takes no
-	 * residual. The other channels-last kernels need 1. */
+	 * apart, as in `first` order) and for the output; with one but 1 for that it takes no residual. So does
+	 * conv_transpose_f32. The other channels-last kernels need 1. */
 	ptrdiff_t in_channel, out_channel;
 	/* Channels in blocks of one vector (order N C/8 H W C%8), each block an image of its own: the strides
 	 * from block to block; 0: all channels side by side. Both counts of channels, of each group too, are

@@ -76,6 +76,9 @@ typedef struct group_norm_params {
 	size_t batch, rows, pixels, channels, groups;
 	ptrdiff_t in_batch, in_row, in_pixel;
 	ptrdiff_t out_batch, out_row, out_pixel;
+	/* Strides along the channels; 0 means 1. Others are for channels-first images: then pixels are 1
+	 * apart. */
+	ptrdiff_t in_channel, out_channel;
 	float epsilon;
 } group_norm_params;
 
@@ -88,6 +91,9 @@ typedef struct lrn_params {
 	size_t outer[KERNEL_MAX_AXES];
 	ptrdiff_t in_outer[KERNEL_MAX_AXES], out_outer[KERNEL_MAX_AXES];
 	size_t channels, size;
+	/* Strides along the channels; 0 means 1. Others are for channels-first images: then the innermost of
+	 * the outer axes has stride 1. */
+	ptrdiff_t in_channel, out_channel;
 	float alpha, beta, bias;
 } lrn_params;
 

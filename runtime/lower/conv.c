@@ -327,5 +327,19 @@ static clast_status lower_transpose(lowering *l)
 	return emit_conv(l, KERNEL_conv_transpose_f32, PACKING_TRANSPOSE, &source, 2, &p);
 }
 
+static size_t ways_transpose(const lower_node *x, lower_way *way)
+{
+	const double in = lower_count(&x->in[0]), out = lower_count(&x->out[0]), weights = (double)view_count(x->in[1].data);
+	const double depth = (double)x->in[1].data->dims[1], taps = taps_of(&x->in[1]);
+	const double flops = 2 * in * depth * taps, bytes = 4 * (in + out + weights);
+	/* Columns are turned for each tap, results once, and spread by the stride. */
+	const double turn_in = 12 * in * taps, turn_out = 24 * out;
+	way[0] = (lower_way){ PORT_LAST, PORT_LAST, flops, bytes };
+	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, flops + turn_in + turn_out, bytes };
+	way[2] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn_in, bytes };
+	way[3] = (lower_way){ PORT_LAST, PORT_FIRST, flops + turn_out, bytes };
+	return 4;
+}
+
 const kernel_family family_conv_transpose = { .name = "conv_transpose", .accepts = accepts_transpose, .epilogue = true,
-	                                      .lower = lower_transpose };
+	                                      .ways = ways_transpose, .lower = lower_transpose };

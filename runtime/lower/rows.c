@@ -242,13 +242,29 @@ static bool accepts_group_norm(const lower_node *x, port *ports)
 	return true;
 }
 
+/* Whether both images are channels-first and not channels-last too, or both channels-last. */
+static bool same_sides(const tensor_view *x, const tensor_view *y, bool *first)
+{
+	const bool last = lower_lies(x, PORT_LAST) && lower_lies(y, PORT_LAST) && !x->split[1] && !y->split[1];
+	*first = !last;
+	return last || (lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST));
+}
+
+/* Some passes over the input and one over the output. */
+static size_t ways_norm(const lower_node *x, lower_way *way)
+{
+	const double in = lower_count(&x->in[0]);
+	way[0] = (lower_way){ PORT_LAST, PORT_LAST, 20 * in, 12 * in };
+	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, 20 * in, 12 * in };
+	return 2;
+}
+
 /* Groups of channels written as instances: axis 1 counts groups, the last axis holds their channels and pixels. */
 static size_t ways_group_norm(const lower_node *x, lower_way *way)
 {
-	const double elements = lower_count(&x->in[0]);
-	way[0] = (lower_way){ PORT_LAST, PORT_LAST, 4 * elements, 8 * elements, false };
-	way[1] = (lower_way){ PORT_GROUPS, PORT_GROUPS, 4 * elements, 8 * elements, true };
-	return x->in[0].shape.rank == 3 && is(x->n, "InstanceNormalization") ? 2 : 1;
+	const size_t n = ways_norm(x, way);
+	way[n] = (lower_way){ PORT_GROUPS, PORT_GROUPS, way[0].flops, way[0].bytes, true };
+	return n + (x->in[0].shape.rank == 3 && is(x->n, "InstanceNormalization"));
 }
 
 /* A constant for each group, repeated for each of its channels. */
@@ -303,14 +319,20 @@ static clast_status lower_group_norm(lowering *l)
 	if (l->in_view[0].rank == 3 && l->in_view[0].split[2])
 		return lower_grouped(l);
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
+	bool first;
+	if (!same_sides(x, y, &first))
+		return CLAST_ERROR_UNSUPPORTED;
 	const bool group = is(l->n, "GroupNormalization");
 	const int w = x->rank - 1;
-	if (x->dims[1] != 1 && (x->strides[1] != 1 || y->strides[1] != 1))
-		return CLAST_ERROR_UNSUPPORTED;
 	group_norm_params p = { .batch = (size_t)x->dims[0], .channels = (size_t)x->dims[1], .pixels = (size_t)x->dims[w],
 		                .rows = x->rank == 4 ? (size_t)x->dims[2] : 1, .in_batch = x->strides[0], .in_pixel = x->strides[w],
 		                .in_row = x->rank == 4 ? x->strides[2] : 0, .out_batch = y->strides[0], .out_pixel = y->strides[w],
 		                .out_row = y->rank == 4 ? y->strides[2] : 0 };
+	if (first) {
+		p.in_channel = x->strides[1];
+		p.out_channel = y->strides[1];
+		p.in_pixel = p.out_pixel = 1; /* also where there is but one */
+	}
 	p.groups = group ? (size_t)((const group_norm_attrs *)l->n->attrs)->num_groups : p.channels;
 	p.epsilon = group ? ((const group_norm_attrs *)l->n->attrs)->epsilon : ((const instance_norm_attrs *)l->n->attrs)->epsilon;
 	const lower_arg args[] = { [GROUP_NORM_OUT] = { ARG_OUT, 0, 0 },
@@ -339,11 +361,18 @@ static clast_status lower_lrn(lowering *l)
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
 	lrn_params p = { .channels = (size_t)x->dims[1], .size = (size_t)a->size, .alpha = a->alpha, .beta = a->beta, .bias = a->bias };
 	axes outer = { 0 };
+	bool first;
+	if (!same_sides(x, y, &first))
+		return CLAST_ERROR_UNSUPPORTED;
 	for (int i = 0; i < x->rank; i++)
 		if (i != 1)
 			add_axis(&outer, x->dims[i], x->strides[i], y->strides[i]);
 	if (!merge_axes(&outer))
 		return CLAST_ERROR_UNSUPPORTED;
+	if (first) {
+		p.in_channel = x->strides[1];
+		p.out_channel = y->strides[1];
+	}
 	p.rank = (uint32_t)outer.rank;
 	for (size_t i = 0; i < outer.rank; i++) {
 		p.outer[i] = outer.extent[i];
@@ -354,4 +383,4 @@ static clast_status lower_lrn(lowering *l)
 	return lower_emit(l, KERNEL_lrn_f32, &p, 2, args);
 }
 
-const kernel_family family_lrn = { .name = "lrn", .accepts = accepts_lrn, .lower = lower_lrn };
+const kernel_family family_lrn = { .name = "lrn", .accepts = accepts_lrn, .ways = ways_norm, .lower = lower_lrn };

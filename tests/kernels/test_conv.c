@@ -699,10 +699,10 @@ Test(blocks, convolutions_agree_with_the_sum_for_random_shapes)
 	}
 }
 
-/* conv_f32 with a channels-first input, output or both. */
-static void mixed_case(rng *r, size_t channels, bool in_first, bool out_first)
+/* conv_f32 or conv_transpose_f32 with a channels-first input, output or both. */
+static void mixed_case(rng *r, size_t channels, bool transposed, bool in_first, bool out_first)
 {
-	conv_case c = random_case(r, false, false, channels);
+	conv_case c = random_case(r, false, transposed, channels);
 	const weights_shape *s = &c.p.weights;
 	const conv_window *w = &c.p.window;
 	if (in_first)
@@ -713,14 +713,22 @@ static void mixed_case(rng *r, size_t channels, bool in_first, bool out_first)
 					    s->groups * s->out_channels, rng_chance(r, 50));
 		c.p.epilogue.flags &= ~(uint32_t)EPILOGUE_RESIDUAL;
 	}
-	check(r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	check(r, &c, transposed ? KERNEL_conv_transpose_f32 : KERNEL_conv_f32,
+	      transposed ? PACKING_TRANSPOSE : PACKING_GEMM);
+}
+
+Test(conv_transpose, reads_and_writes_channels_first)
+{
+	rng r = { 16 };
+	for (int i = 0; i < 150; i++)
+		mixed_case(&r, 20, true, i % 3 > 0, i % 3 < 2);
 }
 
 Test(conv, reads_and_writes_channels_first)
 {
 	rng r = { 13 };
 	for (int i = 0; i < 300; i++)
-		mixed_case(&r, i % 20 == 0 ? 150 : 30, i % 3 > 0, i % 3 < 2);
+		mixed_case(&r, i % 20 == 0 ? 150 : 30, false, i % 3 > 0, i % 3 < 2);
 }
 
 Test(first, convolutions_agree_with_the_sum_for_random_shapes)

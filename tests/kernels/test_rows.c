@@ -331,8 +331,15 @@ Test(group_norm, agrees_with_sums_in_double)
 		p.in_pixel = p.out_pixel = (ptrdiff_t)(p.channels + rng_range(&r, 0, 3));
 		p.in_row = p.out_row = p.in_pixel * (ptrdiff_t)p.pixels + 2;
 		p.in_batch = p.out_batch = p.in_row * (ptrdiff_t)p.rows;
+		if (n % 4 == 0) { /* channels first */
+			p.in_pixel = p.out_pixel = 1;
+			p.in_row = p.out_row = (ptrdiff_t)(p.pixels + rng_range(&r, 0, 2));
+			p.in_channel = p.out_channel = p.in_row * (ptrdiff_t)p.rows + 2;
+			p.in_batch = p.out_batch = p.in_channel * (ptrdiff_t)p.channels;
+		}
 		const size_t extents[] = { p.batch, p.rows, p.pixels, p.channels };
-		const ptrdiff_t strides[] = { p.in_batch, p.in_row, p.in_pixel, 1 };
+		const ptrdiff_t channel = p.in_channel ? p.in_channel : 1;
+		const ptrdiff_t strides[] = { p.in_batch, p.in_row, p.in_pixel, channel };
 		const size_t count = span(4, extents, strides);
 		float *in = floats_random(&r, count), *scale = n % 3 ? floats_random(&r, p.channels) : NULL;
 		float *bias = n % 5 ? floats_random(&r, p.channels) : NULL;
@@ -364,7 +371,7 @@ Test(group_norm, agrees_with_sums_in_double)
 										mean += in[o] / total;
 								}
 					const double inv = 1 / sqrt(variance + (double)p.epsilon);
-					const ptrdiff_t o = (ptrdiff_t)b * p.in_batch + (ptrdiff_t)c;
+					const ptrdiff_t o = (ptrdiff_t)b * p.in_batch + (ptrdiff_t)c * channel;
 					const double want = (in[o] - mean) * inv * (scale ? scale[c] : 1) +
 							    (bias ? bias[c] : 0);
 					cr_assert(fabs(out[o] - want) <= 2e-5 * (1 + fabs(want)) + 1e-6 * inv,
@@ -386,26 +393,44 @@ Test(lrn, agrees_with_sums_in_double)
 				 .alpha = 0.5f,
 				 .beta = n % 2 ? 0.75f : 0.6f,
 				 .bias = 1.5f };
-		p.in_outer[0] = p.out_outer[0] = (ptrdiff_t)p.channels + 1;
-		const size_t count = p.outer[0] * (p.channels + 1) - 1;
+		size_t row_step = p.channels + 1, step = 1, count = p.outer[0] * row_step - 1;
+		if (n % 3 == 0) { /* channels first: two images of some pixels */
+			p.rank = 2;
+			p.outer[0] = 2;
+			p.outer[1] = rng_chance(&r, 20) ? rng_range(&r, 200, 600) : rng_range(&r, 1, 40);
+			step = p.outer[1] + rng_range(&r, 0, 2);
+			p.in_outer[0] = p.out_outer[0] = (ptrdiff_t)(step * p.channels + 3);
+			p.in_outer[1] = p.out_outer[1] = 1;
+			p.in_channel = p.out_channel = (ptrdiff_t)step;
+			count = (size_t)p.in_outer[0] + step * (p.channels - 1) + p.outer[1];
+			if (step == 1) /* what then lies side by side are channels */
+				continue;
+		} else {
+			p.in_outer[0] = p.out_outer[0] = (ptrdiff_t)row_step;
+		}
 		float *in = floats_random(&r, count);
 		EACH_ISA(t)
 		{
 			float *out = floats_untouched(count);
 			void *args[] = { out, in };
 			run_pieces(&r, t->kernel[KERNEL_lrn_f32], &p, args);
-			for (size_t row = 0; row < p.outer[0]; row++)
+			const size_t rows = p.rank == 2 ? 2 * p.outer[1] : p.outer[0];
+			for (size_t row = 0; row < rows; row++)
 				for (size_t c = 0; c < p.channels; c++) {
-					const float *x = in + row * (p.channels + 1);
+					const size_t at = p.rank == 1
+								  ? row * row_step
+								  : row / p.outer[1] * (size_t)p.in_outer[0] +
+									    row % p.outer[1];
+					const float *x = in + at;
 					const size_t before = (p.size - 1) / 2, after = p.size / 2;
 					double sum = 0;
 					for (size_t i = c < before ? 0 : c - before;
 					     i <= c + after && i < p.channels; i++)
-						sum += (double)x[i] * x[i];
+						sum += (double)x[i * step] * x[i * step];
 					const double base =
 						(double)p.bias + (double)p.alpha / (double)p.size * sum;
-					const double want = x[c] / pow(base, (double)p.beta);
-					const float got = out[row * (p.channels + 1) + c];
+					const double want = x[c * step] / pow(base, (double)p.beta);
+					const float got = out[at + c * step];
 					cr_assert(fabs(got - want) <= 1e-6 + 1e-6 * fabs(want),
 						  "%s: %g, expected %g", t->isa, (double)got, want);
 				}

@@ -98,7 +98,8 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	const uint32_t flags = p->epilogue.flags;
 	g.turn = p->out_channel != 0 && p->out_channel != 1;
 	g.turn_run = w->out[PIXEL];
-	if (p->out.axis[ROW] == (ptrdiff_t)w->out[PIXEL] && !w->out_ring && !(flags & EPILOGUE_PROGRAM))
+	if (p->out.axis[PIXEL] == 1 && p->out.axis[ROW] == (ptrdiff_t)w->out[PIXEL] && !w->out_ring &&
+	    !(flags & EPILOGUE_PROGRAM))
 		g.turn_run *= g.lines;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k) || g.turn;
 	const size_t cols = size_min(g.cut.cols + VEC, g.n);
@@ -142,7 +143,7 @@ static work work_of(const plan *g, char *scratch)
 		w.sums = scratch_part(scratch, &w.bytes,
 				      (g->sums_rows ? g->sums_rows : g->cut.rows) * g->sums_row *
 					      sizeof(float));
-	if (g->turn && flags & EPILOGUE_PROGRAM)
+	if (g->turn && (flags & EPILOGUE_PROGRAM || g->p->out.axis[PIXEL] != 1))
 		w.turned = scratch_part(scratch, &w.bytes,
 					size_min(g->cut.rows, g->turn_run) * g->sums_row * sizeof(float));
 	if (g->sums) /* an empty program copies */
@@ -233,9 +234,15 @@ static void finish_turned(const plan *g, void *const *args, size_t begin, size_t
 		transpose_floats(w->sums + (m - begin) * g->sums_row, (ptrdiff_t)g->sums_row,
 				 w->turned ? w->turned : out, w->turned ? (ptrdiff_t)count : p->out_channel,
 				 cols, count);
-		if (w->turned)
+		const bool spread = p->out.axis[PIXEL] != 1;
+		if (p->epilogue.flags & EPILOGUE_PROGRAM)
 			epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 5, position, 4, 3, cols, count,
-					   w->turned, (ptrdiff_t)count, out, p->out_channel, w->program);
+					   w->turned, (ptrdiff_t)count, spread ? w->turned : out,
+					   spread ? (ptrdiff_t)count : p->out_channel, w->program);
+		for (size_t c = 0; spread && c < cols; c++)
+			for (size_t x = 0; x < count; x++)
+				out[(ptrdiff_t)c * p->out_channel + (ptrdiff_t)x * p->out.axis[PIXEL]] =
+					w->turned[c * count + x];
 		m += count;
 	}
 }
@@ -441,7 +448,7 @@ static bool conv_supports(const void *params)
 	if (!whole_blocks(p) || (p->in_block && (p->in_channel | 1) != 1))
 		return false;
 	return (p->out_channel | 1) == 1 ||
-	       (p->out.axis[PIXEL] == 1 && !p->out_block && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
+	       (!p->out_block && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
 }
 
 extern const compute_kernel ISA(conv_f32);

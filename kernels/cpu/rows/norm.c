@@ -115,9 +115,65 @@ static group_plan group_plan_of(const group_norm_params *p)
 	return g;
 }
 
+static bool channels_first(ptrdiff_t in_channel, ptrdiff_t out_channel)
+{
+	return (in_channel | 1) != 1 || (out_channel | 1) != 1;
+}
+
+/* Sum over a channel-first group of x - mean, or of its square; lines, channels and the group are summed
+ * apart. */
+static float sum_group(const group_norm_params *p, const float *in, size_t channels, float mean, bool square)
+{
+	const bool dense = p->in_row == (ptrdiff_t)p->pixels;
+	const size_t rows = dense ? 1 : p->rows, run = dense ? p->rows * p->pixels : p->pixels;
+	float group = 0;
+	for (size_t c = 0; c < channels; c++) {
+		float channel = 0;
+		for (size_t y = 0; y < rows; y++) {
+			const float *from = in + (ptrdiff_t)c * p->in_channel + (ptrdiff_t)y * p->in_row;
+			channel += square ? sum_row(from, run, mean, true) : sum_row(from, run, mean, false);
+		}
+		group += channel;
+	}
+	return group;
+}
+
+/* A channels-first task is one group of one image. */
+static void group_first_task(const group_norm_params *p, void *const *args, size_t task)
+{
+	const size_t channels = p->channels / p->groups, first = task % p->groups * channels;
+	const ptrdiff_t image = (ptrdiff_t)(task / p->groups);
+	const float *in = (const float *)args[GROUP_NORM_IN] + image * p->in_batch +
+			  (ptrdiff_t)first * p->in_channel;
+	float *out = (float *)args[GROUP_NORM_OUT] + image * p->out_batch + (ptrdiff_t)first * p->out_channel;
+	const float *scale = args[GROUP_NORM_SCALE], *bias = args[GROUP_NORM_BIAS];
+	const float count = (float)(p->rows * p->pixels * channels);
+	const float mean = sum_group(p, in, channels, 0, false) / count;
+	const float inv = 1 / sqrtf(sum_group(p, in, channels, mean, true) / count + p->epsilon);
+	for (size_t c = 0; c < channels; c++) {
+		const float factor = scale ? scale[first + c] * inv : inv, more = bias ? bias[first + c] : 0;
+		for (size_t y = 0; y < p->rows; y++) {
+			const float *from = in + (ptrdiff_t)c * p->in_channel + (ptrdiff_t)y * p->in_row;
+			float *to = out + (ptrdiff_t)c * p->out_channel + (ptrdiff_t)y * p->out_row;
+			for (size_t x = 0; x < p->pixels; x += VEC) {
+				const vec_tail t = tail_of(size_min(VEC, p->pixels - x));
+				store_tail(to + x, (load_tail(from + x, t) - mean) * factor + more, t);
+			}
+		}
+	}
+}
+
+static bool group_norm_supports(const void *params)
+{
+	const group_norm_params *p = params;
+	return !channels_first(p->in_channel, p->out_channel) || (p->in_pixel == 1 && p->out_pixel == 1);
+}
+
 static size_t group_norm_tasks(const void *params)
 {
 	const group_plan g = group_plan_of(params);
+	if (channels_first(g.p->in_channel, g.p->out_channel))
+		return g.p->rows * g.p->pixels * g.p->channels == 0 ? 0 : g.p->groups * g.p->batch;
 	return g.p->rows * g.p->pixels == 0 ? 0 : g.tasks * g.p->batch;
 }
 
@@ -198,20 +254,30 @@ static void group_norm_run(const void *params, void *const *args, size_t begin, 
 {
 	const group_plan g = group_plan_of(params);
 	float *mean = scratch, *factor = mean + div_up(g.channels, VEC) * VEC;
-	for (size_t task = begin; task < end; task++)
+	for (size_t task = begin; task < end && channels_first(g.p->in_channel, g.p->out_channel); task++)
+		group_first_task(g.p, args, task);
+	for (size_t task = begin; task < end && !channels_first(g.p->in_channel, g.p->out_channel); task++)
 		group_norm_task(&g, args, task, mean, factor);
 }
 
 extern const compute_kernel ISA(group_norm_f32);
 const compute_kernel ISA(group_norm_f32) = { "group_norm_f32", sizeof(group_norm_params), group_norm_tasks,
-					     group_norm_scratch, group_norm_run };
+					     group_norm_scratch, group_norm_run, group_norm_supports };
 
 /* ---- Local response normalisation ---- */
+
+/* Pixels of a channels-first task, which takes all channels of a stretch of a line. */
+#define LRN_PIXELS 256
 
 static size_t lrn_tasks(const void *params)
 {
 	const lrn_params *p = params;
 	size_t rows = 1;
+	if (channels_first(p->in_channel, p->out_channel)) {
+		for (size_t i = 0; i + 1 < p->rank; i++)
+			rows *= p->outer[i];
+		return p->channels == 0 ? 0 : rows * div_up(p->outer[p->rank - 1], LRN_PIXELS);
+	}
 	for (size_t i = 0; i < p->rank; i++)
 		rows *= p->outer[i];
 	return p->channels == 0 ? 0 : div_up(rows, rows_of_task(p->channels));
@@ -224,6 +290,54 @@ static size_t lrn_scratch(const void *params)
 	return (p->channels + p->size + 2 * VEC) * sizeof(float);
 }
 
+/* 1 / (bias + alpha * sum)^beta; alpha: of the mean. */
+ALWAYS_INLINE vec lrn_factor(const lrn_params *p, vec sum)
+{
+	const vec base = sum * splat(p->alpha / (float)p->size) + p->bias;
+	/* 3/4 is the usual exponent, and two roots are more exact than a logarithm. */
+	return p->beta == 0.75f ? 1.0f / (vec_sqrt(base) * vec_sqrt(vec_sqrt(base)))
+				: vec_exp(-p->beta * vec_log(base));
+}
+
+static void lrn_columns(const lrn_params *p, const float *in, float *out, size_t pixels)
+{
+	const ptrdiff_t before = (ptrdiff_t)(p->size - 1) / 2, channels = (ptrdiff_t)p->channels;
+	for (size_t x = 0; x < pixels; x += VEC) {
+		const vec_tail t = tail_of(size_min(VEC, pixels - x));
+		for (ptrdiff_t c = 0; c < channels; c++) {
+			const ptrdiff_t first = c < before ? 0 : c - before;
+			const ptrdiff_t last = c - before + (ptrdiff_t)p->size;
+			vec sum = splat(0);
+			for (ptrdiff_t k = first; k < (last < channels ? last : channels); k++) {
+				const vec v = load_tail(in + k * p->in_channel + (ptrdiff_t)x, t);
+				sum += v * v;
+			}
+			store_tail(out + c * p->out_channel + (ptrdiff_t)x,
+				   load_tail(in + c * p->in_channel + (ptrdiff_t)x, t) * lrn_factor(p, sum),
+				   t);
+		}
+	}
+}
+
+static void lrn_first(const lrn_params *p, void *const *args, size_t begin, size_t end)
+{
+	const size_t pixels = p->outer[p->rank - 1], pieces = div_up(pixels, LRN_PIXELS);
+	walk w = walk_over(p->rank - 1, p->outer, p->in_outer, p->out_outer);
+	for (size_t task = begin; task < end; task++) {
+		const size_t x = task % pieces * LRN_PIXELS;
+		walk_seek(&w, task / pieces);
+		lrn_columns(p, (const float *)args[LRN_IN] + w.offset[0] + x,
+			    (float *)args[LRN_OUT] + w.offset[1] + x, size_min(LRN_PIXELS, pixels - x));
+	}
+}
+
+static bool lrn_supports(const void *params)
+{
+	const lrn_params *p = params;
+	return !channels_first(p->in_channel, p->out_channel) ||
+	       (p->rank > 0 && p->in_outer[p->rank - 1] == 1 && p->out_outer[p->rank - 1] == 1);
+}
+
 static void lrn_row(const lrn_params *p, const float *in, float *out, float *square)
 {
 	const size_t n = p->channels, before = (p->size - 1) / 2;
@@ -233,23 +347,22 @@ static void lrn_row(const lrn_params *p, const float *in, float *out, float *squ
 		const vec x = load_tail(in + i, t);
 		store_tail(middle + i, x * x, t);
 	}
-	const vec alpha = splat(p->alpha / (float)p->size);
 	for (size_t i = 0; i < n; i += VEC) {
 		const vec_tail t = tail_of(size_min(VEC, n - i));
 		vec sum = splat(0);
 		for (size_t k = 0; k < p->size; k++)
 			sum += load(square + i + k);
-		const vec base = sum * alpha + p->bias;
-		/* 3/4 is the usual exponent, and two roots are more exact than a logarithm. */
-		const vec power = p->beta == 0.75f ? 1.0f / (vec_sqrt(base) * vec_sqrt(vec_sqrt(base)))
-						   : vec_exp(-p->beta * vec_log(base));
-		store_tail(out + i, load_tail(in + i, t) * power, t);
+		store_tail(out + i, load_tail(in + i, t) * lrn_factor(p, sum), t);
 	}
 }
 
 static void lrn_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
 {
 	const lrn_params *p = params;
+	if (channels_first(p->in_channel, p->out_channel)) {
+		lrn_first(p, args, begin, end);
+		return;
+	}
 	walk w = walk_over(p->rank, p->outer, p->in_outer, p->out_outer);
 	const size_t step = rows_of_task(p->channels), last = size_min(w.count, end * step);
 	memset(scratch, 0, lrn_scratch(p));
@@ -260,4 +373,5 @@ static void lrn_run(const void *params, void *const *args, size_t begin, size_t 
 }
 
 extern const compute_kernel ISA(lrn_f32);
-const compute_kernel ISA(lrn_f32) = { "lrn_f32", sizeof(lrn_params), lrn_tasks, lrn_scratch, lrn_run };
+const compute_kernel ISA(lrn_f32) = { "lrn_f32",   sizeof(lrn_params), lrn_tasks,
+				      lrn_scratch, lrn_run,            lrn_supports };
