@@ -20,6 +20,7 @@ struct lower_case {
 	int n_in, n_out;
 	bool constant[MAX_OPERANDS];
 	clast_diag d;
+	bool tied; /* the channels of CHANNELS_TIED operands are permuted */
 };
 
 int64_t below(uint64_t *seed, int64_t n)
@@ -218,6 +219,21 @@ static int64_t split_groups(lower_case *c, tensor_view *v)
 	return v->dims[0] * v->strides[0];
 }
 
+/* Channels in two factors that have changed places, in each group alike. */
+static void permute_channels(const port *need, tensor_view *v)
+{
+	const int64_t block = need->block ? need->block : v->dims[1];
+	axis_factor *f = v->factors + v->factor_count;
+	if (block % 2 || block < 4 || v->dims[1] % block)
+		return;
+	v->first_factor[1] = v->factor_count;
+	f[0] = (axis_factor){ v->dims[1] / block, block };
+	f[1] = (axis_factor){ block / 2, 1 };
+	f[2] = (axis_factor){ 2, block / 2 };
+	v->split[1] = 3;
+	v->factor_count = (uint8_t)(v->factor_count + 3);
+}
+
 static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64_t *dims, port need, const int *same, storage *s)
 {
 	int perm[CLAST_MAX_RANK];
@@ -232,6 +248,8 @@ static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64
 		s->view.strides[perm[i]] = stride;
 		stride = stride * (dims[perm[i]] ? dims[perm[i]] : 1) + below(c->seed, 3) * below(c->seed, 2);
 	}
+	if (need.need == PORT_LAST && (need.channels == CHANNELS_TIED ? c->tied : need.channels == CHANNELS_FREE && *c->seed >> 23 & 1))
+		permute_channels(&need, &s->view);
 	s->element = clast_dtype_bytes(dtype);
 	s->count = (size_t)stride + 1;
 	s->memory = malloc(s->count * s->element);
@@ -398,6 +416,7 @@ static void prepare(trial *t)
 	int same[CLAST_MAX_RANK];
 	const port plain = { PORT_FIRST, false };
 	random_perm(c->seed, PORT_VIEW, t->out[0].shape.rank, NULL, same);
+	c->tied = !t->with_epilogue && t->ports[0].need == t->ports[c->n_in].need && *c->seed >> 17 & 1;
 	for (int i = 0; i < c->n_in; i++) {
 		if (!t->in[i].present)
 			continue;
@@ -412,7 +431,10 @@ static void prepare(trial *t)
 	}
 	for (int j = 0; j < c->n_out; j++) {
 		numeric(&t->out[j], dims);
-		make_storage(c, t->out[j].dtype, t->out[j].shape.rank, dims, t->ports[c->n_in + j], same, &t->outputs[j]);
+		port made = t->ports[c->n_in + j];
+		if (t->with_epilogue && made.channels == CHANNELS_FREE) /* its operands lie in orders of whole axes */
+			made.channels = CHANNELS_FIXED;
+		make_storage(c, t->out[j].dtype, t->out[j].shape.rank, dims, made, same, &t->outputs[j]);
 		make_storage(c, t->out[j].dtype, t->out[j].shape.rank, dims, plain, same, &t->expected[j]);
 		t->out_view[j] = t->outputs[j].view;
 	}
