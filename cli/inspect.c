@@ -144,7 +144,12 @@ static void print_transposes(const inspection *i)
 
 static void print_certificate(const options *o, const clast_plan_report *r)
 {
-	printf("\nby %s these orders cost %llu; ", engine_objective(o), (unsigned long long)r->layout_cost);
+	static const char *const units[][2] = { { "time", "times a byte's conversion" }, { "measured", "ns" }, { "bytes", "bytes" },
+						{ "count", "conversions" } };
+	const char *objective = engine_objective(o), *unit = "";
+	for (size_t k = 0; k < sizeof(units) / sizeof(*units); k++)
+		unit = strcmp(objective, units[k][0]) ? unit : units[k][1];
+	printf("\nby %s these orders cost %llu %s; ", objective, (unsigned long long)r->layout_cost, unit);
 	if (r->optimal)
 		printf("that no others cost less is proved\n");
 	else if (r->layout_bound)

@@ -13,6 +13,10 @@ clast_status model_prepare(clast_model *m, clast_diag *d);
 /* Fills info for a value of the model. */
 clast_status value_describe(const clast_model *m, value_id id, const char *name, clast_value_info *info);
 
+/* Runs the model on made up inputs by strategies that use different kernels, and notes what each took. Nothing is left after a failure. */
+clast_status measure_ways(clast_model *m, const clast_plan_options *o, plan_times *t, clast_diag *d);
+void measure_free(clast_model *m, plan_times *t);
+
 /* What is converted: by a step of its own, or by a view that could not be one. */
 bool step_converts(const plan_step *step);
 /* Fills the plan's list of conversions. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "api.h"
 #include "session.h"
 
 clast_status clast_plan_create(clast_model *model, const clast_plan_options *options, clast_plan **plan, clast_diag *d)
@@ -13,7 +14,15 @@ clast_status clast_plan_create(clast_model *model, const clast_plan_options *opt
 	memset(&o, 0, sizeof o);
 	if (options)
 		memcpy(&o, options, options->struct_size && options->struct_size < sizeof o ? options->struct_size : sizeof o);
-	const clast_status s = plan_create(model, &o, plan, d);
+	*plan = NULL;
+	clast_status s = CLAST_OK;
+	plan_times times = { 0 };
+	const bool measured = o.objective && !strcmp(o.objective, "measured");
+	if (measured)
+		s = measure_ways(model, &o, &times, d);
+	if (!s)
+		s = plan_create(model, &o, measured ? &times : NULL, plan, d);
+	measure_free(model, &times);
 	if (d)
 		d->status = s;
 	return s;

@@ -15,7 +15,16 @@ static uint64_t value_cost(const layout *l, value_id id)
 		if (__builtin_mul_overflow(bytes, e ? e : 1, &bytes) || bytes > (uint64_t)1 << 36)
 			return (uint64_t)1 << 36;
 	}
-	return l->p->count_conversions ? 1 : bytes + 1;
+	if (l->p->times)
+		bytes = (uint64_t)((double)bytes * l->p->times->conversion);
+	return l->p->objective == OBJECTIVE_COUNT ? 1 : bytes + 1;
+}
+
+/* Whether only conversions count and not what kernels take. That makes sense within the kernels of one order alone: a network that stays
+ * in row-major order converts nothing and is slow. */
+static bool only_conversions(const layout *l)
+{
+	return l->p->objective == OBJECTIVE_COUNT || l->p->objective == OBJECTIVE_BYTES;
 }
 
 static clast_status add_class(layout *l, value_id v)
@@ -253,16 +262,26 @@ static clast_status view_group(layout *l, group_builder *b, node_id id)
 	return group_done(l, b);
 }
 
-/* What a way costs more than the fastest, in bytes of conversions that take as long: each is read and written. */
-static uint64_t way_cost(const layout *l, const lower_way *ways, size_t count, size_t at)
+static double way_time(const layout *l, node_id id, const lower_way *way)
 {
-	double least = lower_time(ways[0].flops, ways[0].bytes);
+	const plan_times *t = l->p->times;
+	for (size_t i = 0; t && i < t->node[id].count; i++)
+		if (t->node[id].way[i].in == way->in && t->node[id].way[i].out == way->out)
+			return t->node[id].way[i].ns;
+	return lower_time(way->flops, way->bytes) * (t ? t->estimate : 1);
+}
+
+/* What a way costs more than the fastest: in nanoseconds where times were measured, else in bytes of conversions that take as long, each of
+ * which is read and written. */
+static uint64_t way_cost(const layout *l, node_id id, const lower_way *ways, size_t count, size_t at)
+{
+	double least = way_time(l, id, &ways[0]);
 	for (size_t i = 1; i < count; i++) {
-		const double t = lower_time(ways[i].flops, ways[i].bytes);
+		const double t = way_time(l, id, &ways[i]);
 		least = t < least ? t : least;
 	}
-	const double more = (lower_time(ways[at].flops, ways[at].bytes) - least) / lower_time(0, 2);
-	return l->p->count_conversions ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
+	const double more = (way_time(l, id, &ways[at]) - least) / (l->p->times ? 1 : lower_time(0, 2));
+	return only_conversions(l) ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
 }
 
 /* Whether some order serves a way other than the first, which alone would leave input and output independent of one another. */
@@ -300,7 +319,7 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 {
 	const node *n = &l->m->nodes[id];
 	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
-	const bool all = !l->p->count_conversions || strcmp(l->p->strategy, "min");
+	const bool all = !only_conversions(l) || strcmp(l->p->strategy, "min");
 	const bool tied = port_of(l, id, 0)->channels == CHANNELS_TIED;
 	bool room = true;
 	reset(b);
@@ -309,7 +328,7 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 	for (size_t i = 0; i < count; i++) {
 		const bool alike = ways[i].alike || (tied && ways[i].in == PORT_LAST && ways[i].out == PORT_LAST);
 		const uint32_t in = layout_way_order(l, n->in[0], ways[i].in), out = layout_way_order(l, n->out[0], ways[i].out);
-		const uint64_t cost = way_cost(l, ways, count, i);
+		const uint64_t cost = way_cost(l, id, ways, count, i);
 		if (!all && i && !ways[i].alike && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
 			continue;
 		if (find(x, in) != NO_ID && find(y, out) != NO_ID && layout_serves_way(l, id, 0, ways[i].in, in) &&
@@ -336,7 +355,7 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
  * conversions are counted. */
 static uint64_t copy_cost(const layout *l, value_id v)
 {
-	return l->p->count_conversions ? 0 : value_cost(l, v) - 1;
+	return l->p->objective == OBJECTIVE_COUNT ? 0 : value_cost(l, v) - 1;
 }
 
 /* Input 0 and the windows cut out of it, for each order of the input. */

@@ -635,10 +635,13 @@ static clast_status read_options(clast_plan *p, const clast_plan_options *o, cla
 		            "strategy \"%s\" is unknown; known are min, wrap, first, last, blocked, lazy, push, manual and random:SEED",
 		            quote(how).text);
 	}
+	static const char *const objectives[] = { "time", "measured", "bytes", "count" };
 	const char *objective = o->objective ? o->objective : "time";
-	if (strcmp(objective, "time") && strcmp(objective, "bytes") && strcmp(objective, "count"))
-		return fail(d, CLAST_ERROR_ARGUMENT, "objective \"%s\" is unknown; known are time, bytes and count", quote(objective).text);
-	p->count_conversions = !strcmp(objective, "count");
+	while (p->objective < 4 && strcmp(objective, objectives[p->objective]) != 0)
+		p->objective++;
+	if (p->objective == 4)
+		return fail(d, CLAST_ERROR_ARGUMENT, "objective \"%s\" is unknown; known are time, measured, bytes and count",
+		            quote(objective).text);
 	if ((strcmp(in, "first") && strcmp(in, "last")) || (strcmp(out, "first") && strcmp(out, "last")))
 		return fail(d, CLAST_ERROR_ARGUMENT, "a layout of inputs and outputs is first or last");
 	p->strategy = bump_string(&p->region, how, strlen(how));
@@ -660,7 +663,7 @@ bool plan_step_on_device(const clast_plan *p, const plan_block *b, const plan_st
 	return t == CLAST_FLOAT32 || t == CLAST_FLOAT16 || t == CLAST_BFLOAT16 || t == CLAST_BOOL;
 }
 
-clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan **out, clast_diag *d)
+clast_status plan_create(clast_model *m, const clast_plan_options *o, const plan_times *times, clast_plan **out, clast_diag *d)
 {
 	*out = NULL;
 	mem boot;
@@ -677,12 +680,14 @@ clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan
 	index_set_init(&p->weight_set, &p->memory);
 	index_set_init(&p->device_weight_set, &p->memory);
 	pthread_mutex_init(&p->lock, NULL);
+	p->times = times;
 	clast_status s = read_options(p, o, d);
 	if (!s) {
 		pthread_mutex_lock(&m->lock);
 		s = build(p, o, d);
 		pthread_mutex_unlock(&m->lock);
 	}
+	p->times = NULL;
 	if (s) {
 		plan_release(p);
 		return s;

@@ -61,6 +61,25 @@ typedef struct plan_block {
 typedef struct packed_weight packed_weight;
 typedef struct device_weight device_weight;
 
+/* What the orders make small: estimated or measured time of kernels and conversions; or the bytes or the number of conversions alone,
+ * within the kernels that are made for channels-last. */
+typedef enum plan_objective { OBJECTIVE_TIME, OBJECTIVE_MEASURED, OBJECTIVE_BYTES, OBJECTIVE_COUNT } plan_objective;
+
+/* Times taken on this machine, in nanoseconds. */
+typedef struct way_times {
+	size_t count;
+	struct way_time {
+		port_need in, out;
+		double ns;
+	} way[LOWER_MAX_WAYS];
+} way_times;
+
+typedef struct plan_times {
+	way_times *node;        /* by node: the ways in which it was run */
+	double conversion;      /* of a byte of a value that is converted */
+	double estimate;        /* what lower_time is to be multiplied by where a way was not run */
+} plan_times;
+
 struct clast_plan {
 	_Atomic uint32_t references;
 	clast_model *model;
@@ -71,7 +90,8 @@ struct clast_plan {
 	device *device;         /* NULL: the CPU alone */
 	uint64_t seed;          /* of strategy random */
 	const char *strategy, *input_layout, *output_layout;
-	bool count_conversions; /* the objective counts conversions, not their bytes */
+	plan_objective objective;
+	const plan_times *times; /* of OBJECTIVE_MEASURED, while the plan is made */
 	uint64_t layout_cost, layout_bound; /* of the layout problems of all blocks; the bound is proved */
 
 	plan_block *blocks;     /* blocks[i] is graph i; an unreachable graph has no steps */
@@ -132,7 +152,8 @@ typedef struct node_view {
 	port *ports;            /* n_in + n_out */
 } node_view;
 
-clast_status plan_create(clast_model *m, const clast_plan_options *o, clast_plan **out, clast_diag *d);
+/* times: for the objective "measured" (runtime/api/measure.c), else NULL. */
+clast_status plan_create(clast_model *m, const clast_plan_options *o, const plan_times *times, clast_plan **out, clast_diag *d);
 void plan_retain(clast_plan *p);
 void plan_release(clast_plan *p);
 

@@ -314,6 +314,61 @@ ParameterizedTest(size_t *index, patterns, values_lie_in_the_orders_that_the_cal
 	release(&x);
 }
 
+/* ---- Objectives ---- */
+
+ParameterizedTestParameters(patterns, orders_by_measured_times_are_proved_and_right)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, orders_by_measured_times_are_proved_and_right)
+{
+	built x;
+	build(&patterns[*index], &distinct, false, &x);
+	clast_plan_options o = { .struct_size = sizeof o, .strategy = "min", .precision = CLAST_PRECISION_REFERENCE };
+	clast_plan_report r = { .struct_size = sizeof r };
+	answer want = run(&x, &o);
+	o.precision = CLAST_PRECISION_DEFAULT;
+	o.objective = "measured";
+	clast_plan *p = plan_of(&x, &o);
+	cr_assert_eq(clast_plan_get_report(p, &r), CLAST_OK);
+	cr_expect(r.optimal && r.layout_bound == r.layout_cost, "%s: not proved optimal", x.p->name);
+	clast_plan_free(&p);
+	answer got = run(&x, &o);
+	expect_close(&x, "min by measured times", &want, &got);
+	forget(&got);
+	forget(&want);
+	release(&x);
+}
+
+/* Conversions alone: what moves fewest bytes moves no more than what is fastest, within the kernels made for channels-last. */
+ParameterizedTestParameters(patterns, each_objective_is_least_in_what_it_counts)
+{
+	return every_pattern();
+}
+
+ParameterizedTest(size_t *index, patterns, each_objective_is_least_in_what_it_counts)
+{
+	built x;
+	size_t moved[2], made[2];
+	build(&patterns[*index], &distinct, false, &x);
+	for (int i = 0; i < 2; i++) {
+		const clast_plan_options o = { .struct_size = sizeof o, .objective = i ? "count" : "bytes" };
+		clast_plan *p = plan_of(&x, &o);
+		moved[i] = made[i] = 0;
+		for (size_t k = 0; k < clast_plan_transpose_count(p); k++) {
+			clast_transpose_info t = { .struct_size = sizeof t };
+			cr_assert_eq(clast_plan_transpose(p, k, &t), CLAST_OK);
+			moved[i] += t.bytes;
+			made[i]++;
+		}
+		clast_plan_free(&p);
+	}
+	cr_expect(made[1] <= made[0], "%s: by count %zu conversions, by bytes %zu", x.p->name, made[1], made[0]);
+	cr_expect(moved[0] <= moved[1], "%s: by bytes %zu bytes, by count %zu", x.p->name, moved[0], moved[1]);
+	release(&x);
+}
+
 /* ---- Extents that the model does not know ---- */
 
 /* Values in the order in which they are computed, with their orders; but for shapes, which are computed only if they are not known. */
