@@ -432,6 +432,12 @@ static clast_status emit(converter *c)
 	return s ? s : emit_outputs(c);
 }
 
+static void copy_ids(value_id *to, const value_id *from, size_t n)
+{
+	if (n) /* a body without inputs has no list */
+		memcpy(to, from, n * sizeof *to);
+}
+
 /* The old graph again. */
 static void restore(converter *c, size_t old_nodes, const value_id *inputs, const value_id *outputs)
 {
@@ -451,8 +457,8 @@ static void restore(converter *c, size_t old_nodes, const value_id *inputs, cons
 	for (size_t v = 0; v < c->value_count; v++) /* captures that stood for another value */
 		if (c->values[v].class != PROBLEM_NONE)
 			m->values[v].replaced_by = NO_ID;
-	memcpy(g->inputs, inputs, g->input_count * sizeof *inputs);
-	memcpy(g->outputs, outputs, g->output_count * sizeof *outputs);
+	copy_ids(g->inputs, inputs, g->input_count);
+	copy_ids(g->outputs, outputs, g->output_count);
 }
 
 clast_status convert_emit(converter *c)
@@ -463,8 +469,8 @@ clast_status convert_emit(converter *c)
 		 *outputs = bump_array(&c->scratch, g->output_count + 1, sizeof *outputs);
 	if (!inputs || !outputs)
 		return fail_memory(c->d, 0);
-	memcpy(inputs, g->inputs, g->input_count * sizeof *inputs);
-	memcpy(outputs, g->outputs, g->output_count * sizeof *outputs);
+	copy_ids(inputs, g->inputs, g->input_count);
+	copy_ids(outputs, g->outputs, g->output_count);
 	const clast_status s = emit(c);
 	/* Nobody has asked for a straight graph: where ONNX cannot express one, the model stays as it is. */
 	if (c->o->straighten &&
