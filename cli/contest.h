@@ -22,6 +22,7 @@ typedef struct contest {
 	strategy_plan plans[STRATEGIES_MOST];
 	contender contenders[STRATEGIES_MOST];
 	size_t count, rounds;
+	bool cpu_time; /* of all threads together, which other work on the machine does not advance */
 } contest;
 
 /* Inputs as --input gives them, the others random. The contest must be zeroed; contest_free releases what it holds, but not the engine. */

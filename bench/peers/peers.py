@@ -177,6 +177,7 @@ class Peer:
     """A worker process with the model loaded."""
 
     def __init__(self, engine, model, threads, args):
+        self.cpu = args.cpu
         spec = {"file": model.converted(engine), "data": model.cache, "threads": threads,
                 "input_names": model.meta["input_names"], "output_names": model.meta["output_names"]}
         self.spec = tempfile.NamedTemporaryFile("w", suffix=".json", delete=False)
@@ -211,7 +212,7 @@ class Peer:
     def round(self, slice_s, expected_ms):
         times = max(1, min(200, int(1e3 * slice_s / expected_ms)))
         os.kill(self.process.pid, signal.SIGCONT)
-        self.process.stdin.write(json.dumps({"do": "run", "times": times}) + "\n")
+        self.process.stdin.write(json.dumps({"do": "run", "times": times, "cpu": self.cpu}) + "\n")
         self.process.stdin.flush()
         result = self._answer()["times"]
         self._stop()
@@ -236,6 +237,8 @@ class Clast:
 
     def _options(self):
         options = ["--threads", str(self.threads)] + self.args.clast_args.split()
+        if self.args.cpu:
+            options.append("--cpu-time")
         if self.model.meta["dynamic"]:
             for name in self.model.meta["input_names"]:
                 options += ["--shape", f"{name}={self.model.shape_text(name)}"]
@@ -417,6 +420,8 @@ def parse():
     parser.add_argument("--slice", type=float, default=0.3, metavar="SECONDS", help="time an engine gets in a round")
     parser.add_argument("--cold", type=int, default=3, metavar="N", help="processes started for the cold start")
     parser.add_argument("--why", action="store_true", help="say why an engine has no figure")
+    parser.add_argument("--cpu", action="store_true", help="processor time of all threads together instead of elapsed time, "
+                        "which other work on the machine disturbs less; for one thread")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--show", nargs="+", metavar="FILE", help="print earlier results together; runs nothing")
     args = parser.parse_args()
