@@ -277,7 +277,7 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	const bool square = w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3;
 	size_t n = 0;
 	way[n++] = (lower_way){ PORT_LAST, PORT_LAST, depthwise ? 3 * flops : square && depth >= 32 ? flops / 1.6 : flops, bytes };
-	way[n++] = (lower_way){ PORT_FIRST, PORT_FIRST, depthwise ? 6 * flops : flops + 8 * columns, bytes };
+	way[n++] = (lower_way){ PORT_FIRST, PORT_FIRST, depthwise ? 12 * flops : flops + 30 * columns, bytes };
 	const int64_t block = (int64_t)cpu_kernels_get()->vector, in_channels = x->in[0].shape.dims[1], groups = in_channels / w->dims[1];
 	const bool blocks_in = in_channels % block == 0 && (depthwise || groups == 1 || w->dims[1] % block == 0);
 	const bool blocks_out = w->dims[0] % block == 0 && (depthwise || groups == 1 || w->dims[0] / groups % block == 0);
@@ -287,9 +287,11 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 		return n;
 	if (blocks_out && depth <= 4)
 		way[n++] = (lower_way){ PORT_FIRST, PORT_BLOCKED, flops, bytes };
-	/* With few channels the lines of the image are turned, else the columns. */
-	way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, depth <= 4 ? flops : flops + 12 * columns, bytes };
-	way[n++] = (lower_way){ PORT_LAST, PORT_FIRST, flops + 12 * out, bytes };
+	/* With few channels the lines of the image are turned, else the columns, element by element where a stride leaves some out. */
+	const bool strided = in / (double)(in_channels ? in_channels : 1) > 1.5 * out / (double)(w->dims[0] ? w->dims[0] : 1);
+	const double turn = depth <= 4 ? 0 : strided ? 100 : 18;
+	way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn * columns, bytes };
+	way[n++] = (lower_way){ PORT_LAST, PORT_FIRST, flops + 16 * out, bytes };
 	return n;
 }
 
