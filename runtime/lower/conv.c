@@ -204,7 +204,7 @@ static bool accepts_conv(const lower_node *x, port *ports)
 
 /* Winograd tiles save multiplications where there is enough to multiply: their transforms cost a pass over input and output, and their
  * weights are 1.8 and 4 times as large, which small images cannot spread over enough tiles. */
-static bool suits_winograd(const lowering *l, const conv_params *p, size_t least)
+static bool suits_winograd(const conv_params *p, size_t least)
 {
 	const conv_window *w = &p->window;
 	for (int a = 0; a < 3; a++)
@@ -214,7 +214,7 @@ static bool suits_winograd(const lowering *l, const conv_params *p, size_t least
 	 * out. */
 	if (w->out[ROW] < 4 * w->dilation[ROW] || w->out[PIXEL] < 4 * w->dilation[PIXEL])
 		return false;
-	return !l->exact && p->weights.groups == 1 && p->weights.in_channels >= 32 && p->weights.out_channels >= 32 &&
+	return p->weights.groups == 1 && p->weights.in_channels >= TILE_CHANNELS && p->weights.out_channels >= TILE_CHANNELS &&
 	       w->out[ROW] >= least && w->out[PIXEL] >= least;
 }
 
@@ -247,7 +247,12 @@ static clast_status lower_conv(lowering *l)
 		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
 	if (!out_last && (depthwise || !lower_lies(y, PORT_FIRST)))
 		return CLAST_ERROR_UNSUPPORTED;
-	if (in_last && out_last && suits_winograd(l, &p, 7)) {
+	if (in_last && out_last && l->tile == 4 && suits_winograd(&p, TILE_4_EXTENT)) {
+		const clast_status fast = emit_conv(l, KERNEL_winograd4_f32, PACKING_WINOGRAD4, &source, 7, &p);
+		if (fast != CLAST_ERROR_UNSUPPORTED)
+			return fast;
+	}
+	if (in_last && out_last && l->tile && suits_winograd(&p, TILE_2_EXTENT)) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;

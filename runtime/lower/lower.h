@@ -98,7 +98,7 @@ struct lowering {
 	const port *ports;           /* [n_in + n_out]: of the way that the plan chose; NULL: not known */
 	const bool *fused_constant;  /* [operands]: the view's data may be read; NULL: none */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
-	bool exact;                  /* no kernel that trades accuracy, the spread of non-finite values or memory for speed */
+	unsigned tile;               /* the largest side of Winograd tiles that the node may use: 0, 2 or 4 */
 	const struct lowering_host *host;
 	void *context;
 	bump *memory;                /* lives as long as the specialisation */
@@ -117,6 +117,13 @@ clast_status lower_weight(lowering *l, packing_id packing, const weights_shape *
 clast_status lower_table(lowering *l, size_t bytes, void **data, uint32_t *index);
 /* Memory of the arena that is needed during this step only. */
 clast_status lower_temp(lowering *l, size_t bytes, uint32_t *index);
+
+/* tile[node]: the largest side of Winograd tiles with which the network stays within 1e-5 of exact arithmetic, 0, 2 or 4; 0 is left as it
+ * is. fast: never mind. */
+#define TILE_CHANNELS 32 /* at least, of input and output */
+#define TILE_2_EXTENT 7  /* rows and pixels of the output, at least */
+#define TILE_4_EXTENT 12
+clast_status lower_tiles(const clast_model *m, bool fast, mem *memory, uint8_t *tile, clast_diag *d);
 
 typedef struct kernel_family {
 	const char *name;

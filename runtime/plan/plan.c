@@ -663,6 +663,14 @@ bool plan_step_on_device(const clast_plan *p, const plan_block *b, const plan_st
 	return t == CLAST_FLOAT32 || t == CLAST_FLOAT16 || t == CLAST_BFLOAT16 || t == CLAST_BOOL;
 }
 
+static clast_status choose_tiles(clast_plan *p, clast_diag *d)
+{
+	if (p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE || p->model->low_memory)
+		return CLAST_OK;
+	p->tiles = bump_array(&p->region, p->model->node_count + 1, sizeof *p->tiles);
+	return p->tiles ? lower_tiles(p->model, p->precision == CLAST_PRECISION_FAST, &p->memory, p->tiles, d) : fail_memory(d, 0);
+}
+
 clast_status plan_create(clast_model *m, const clast_plan_options *o, const plan_times *times, clast_plan **out, clast_diag *d)
 {
 	*out = NULL;
@@ -684,7 +692,9 @@ clast_status plan_create(clast_model *m, const clast_plan_options *o, const plan
 	clast_status s = read_options(p, o, d);
 	if (!s) {
 		pthread_mutex_lock(&m->lock);
-		s = build(p, o, d);
+		s = choose_tiles(p, d);
+		if (!s)
+			s = build(p, o, d);
 		pthread_mutex_unlock(&m->lock);
 	}
 	p->times = NULL;

@@ -116,6 +116,7 @@ struct clast_plan {
 	int64_t *extents;       /* the same for representative extents (extent.c) */
 	size_t extent_count;
 
+	uint8_t *tiles;         /* by node: see lower_tiles; NULL: none */
 	uint32_t *wishes;       /* by graph value: the order that the caller gives it, or NO_ID; NULL: none */
 
 	pthread_mutex_t lock;   /* of the pool of packed weights */

@@ -333,7 +333,7 @@ clast_status spec_record_step(specialisation *s, const plan_step *step, uint32_t
 		       .fused_constant = f.constant,
 		       .ports = step->kind == STEP_NODE ? p->ports + step->refs : NULL,
 		       .slotted = spec_slotted_inputs(s, step),
-		       .exact = p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE || p->model->low_memory,
+		       .tile = step->kind == STEP_NODE && p->tiles ? p->tiles[step->node] : 0,
 		       .host = &recording,
 		       .context = &r,
 		       .memory = &s->region,

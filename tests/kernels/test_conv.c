@@ -499,8 +499,8 @@ static void winograd_case(rng *r, size_t channels, bool strip, bool small, size_
 		w->in[a] = a ? rng_range(r, 1, 14) : 1;
 		const size_t reach = 2 * w->dilation[a];
 		w->pad[a] = a ? (ptrdiff_t)rng_range(r, 0, reach) : 0;
-		const ptrdiff_t out =
-			(ptrdiff_t)w->in[a] + w->pad[a] + (ptrdiff_t)rng_range(r, 0, reach) - (ptrdiff_t)reach;
+		const ptrdiff_t out = (ptrdiff_t)w->in[a] + w->pad[a] + (ptrdiff_t)rng_range(r, 0, reach) -
+				      (ptrdiff_t)reach;
 		w->out[a] = a ? (out < 1 ? 1 : (size_t)out) : 1;
 	}
 	w->row_begin = 0;
@@ -779,4 +779,84 @@ Test(conv, lets_nan_through_the_clamp_and_may_add_in_place)
 			}
 	}
 	memory_free_all();
+}
+
+/* ---- Accuracy: what runtime/lower/tiles.c assumes when it decides which layers may use tiles ---- */
+
+#define SIDE 24
+
+/* The result of a 3x3 convolution with pads of 1 of a SIDE x SIDE image, k to 16 channels, at one place, in
+ * double. */
+static double sum_at(const float *in, const float *weights, size_t k, size_t y, size_t x, size_t channel)
+{
+	double sum = 0;
+	for (size_t t = 0; t < 9; t++) {
+		const size_t row = y + t / 3 - 1, pixel = x + t % 3 - 1; /* -1 wraps to a large number */
+		for (size_t c = 0; row < SIDE && pixel < SIDE && c < k; c++)
+			sum += (double)in[(row * SIDE + pixel) * k + c] *
+			       (double)weights[(channel * k + c) * 9 + t];
+	}
+	return sum;
+}
+
+/* The error of a kernel in units of 2^-24, both as root mean squares. */
+static double error_of(const cpu_kernels *t, kernel_id id, packing_id packing, const float *in,
+		       const float *weights, const double *want, size_t k)
+{
+	const ptrdiff_t channels = (ptrdiff_t)k;
+	const conv_params p = { .batch = 1,
+				.weights = { 1, 16, k, { 1, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 } },
+				.window = { .in = { 1, SIDE, SIDE },
+					    .out = { 1, SIDE, SIDE },
+					    .kernel = { 1, 3, 3 },
+					    .stride = { 1, 1, 1 },
+					    .dilation = { 1, 1, 1 },
+					    .pad = { 0, 1, 1 },
+					    .row_end = SIDE },
+				.in = { .axis = { SIDE * SIDE * channels, SIDE * channels, channels } },
+				.out = { .axis = { SIDE * SIDE * 16, SIDE * 16, 16 } } };
+	const weights_source source = { .data = weights, .out = 9 * channels, .in = 9, .tap = { 0, 3, 1 } };
+	void *packed = memory_new((t->packing[packing]->bytes(&p.weights) + 63) / 64 * 64);
+	float *out = floats_untouched(SIDE * SIDE * 16);
+	void *args[] = { out, (void *)in, packed, NULL };
+	t->packing[packing]->pack(&p.weights, &source, packed);
+	run_whole(t->kernel[id], &p, args);
+	double error = 0, size = 0;
+	for (size_t i = 0; i < SIDE * SIDE * 16; i++) {
+		error += (out[i] - want[i]) * (out[i] - want[i]);
+		size += want[i] * want[i];
+	}
+	return sqrt(error / size) * 0x1p24;
+}
+
+Test(winograd, rounds_as_much_as_the_choice_of_tiles_assumes)
+{
+	/* Estimates for independent pixels and taps. */
+	static const struct {
+		size_t k;
+		double direct, tiles_2, tiles_4;
+	} cases[] = { { 64, 2.3, 4.2, 12.6 }, { 256, 3.6, 3.9, 11.8 } };
+	rng r = { 17 };
+	for (size_t i = 0; i < 2; i++) {
+		const size_t k = cases[i].k;
+		float *in = floats_random(&r, SIDE * SIDE * k), *weights = floats_random(&r, 16 * k * 9);
+		double *want = memory_new(SIDE * SIDE * 16 * sizeof *want);
+		for (size_t at = 0; at < SIDE * SIDE * 16; at++)
+			want[at] = sum_at(in, weights, k, at / 16 / SIDE, at / 16 % SIDE, at % 16);
+		EACH_ISA(t)
+		{
+			const double direct =
+				error_of(t, KERNEL_conv_f32, PACKING_GEMM, in, weights, want, k);
+			const double two =
+				error_of(t, KERNEL_winograd2_f32, PACKING_WINOGRAD2, in, weights, want, k);
+			const double four =
+				error_of(t, KERNEL_winograd4_f32, PACKING_WINOGRAD4, in, weights, want, k);
+			cr_assert(direct <= 1.2 * cases[i].direct && two <= 1.2 * cases[i].tiles_2 &&
+					  four <= 1.2 * cases[i].tiles_4,
+				  "%s, %zu channels: %g, %g and %g", t->isa, k, direct, two, four);
+			cr_assert(direct > 0.5 && two > 0.5 && four > 3, "%s, %zu channels: %g, %g and %g",
+				  t->isa, k, direct, two, four);
+		}
+		memory_free_all();
+	}
 }

@@ -493,7 +493,7 @@ static void run_lowered(trial *t, const kernel_family *family)
 		r.fused[i] = t->fused_view[i].data;
 	lowering l = { .m = t->c->m, .n = t->n, .n_in = t->n->n_in, .n_out = t->n->n_out, .in = t->in, .in_view = t->in_view,
 		       .out_view = t->out_view, .fused = t->with_epilogue ? &t->f : NULL, .fused_view = t->fused_view, .host = &host,
-		       .context = &r, .memory = &region, .diag = &t->c->d };
+		       .context = &r, .memory = &region, .diag = &t->c->d, .tile = 2 * (unsigned)(*t->c->seed % 3) };
 	if (!family->lower) { /* an elementwise node: a program of its own */
 		const lower_node x = { t->c->m, t->n, t->in, t->out };
 		uint8_t sources[MAX_OPERANDS];

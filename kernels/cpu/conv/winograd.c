@@ -416,7 +416,7 @@ static void multiply(const plan *g, const float *matrices, size_t tiles, size_t 
 				.col_end = col_end,
 				.k_begin = k,
 				.k_count = size_min(block, g->k - k),
-				.chain = LONG_CHAIN,
+				.chain = longest_chain(g->k),
 				.first = k == 0,
 				.out = w->rows,
 				.out_col = col,
