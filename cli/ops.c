@@ -21,10 +21,10 @@ static bool is_onnx(const clast_op_info *i)
 
 static void print_text(const clast_op_info *ops, size_t count)
 {
-	printf("%-34s %-6s %-7s %-9s %s\n", "operator", "since", "latest", "layout", "domain");
+	printf("%-34s %-6s %-7s %-9s %-11s %s\n", "operator", "since", "latest", "layout", "devices", "domain");
 	for (size_t i = 0; i < count; i++)
-		printf("%-34s %-6d %-7d %-9s %s\n", ops[i].name, ops[i].since, ops[i].latest,
-		       ops[i].layout_rule, is_onnx(&ops[i]) ? "ai.onnx" : ops[i].domain);
+		printf("%-34s %-6d %-7d %-9s %-11s %s\n", ops[i].name, ops[i].since, ops[i].latest,
+		       ops[i].layout_rule, ops[i].devices, is_onnx(&ops[i]) ? "ai.onnx" : ops[i].domain);
 	printf("%zu operators\n", count);
 }
 
@@ -44,6 +44,8 @@ static bool print_json(const options *o, const clast_op_info *ops, size_t count)
 		emit_string(&j, "layout_rule", ops[i].layout_rule);
 		emit_array(&j, "devices");
 		emit_string(&j, NULL, "cpu");
+		if (strstr(ops[i].devices, "opencl"))
+			emit_string(&j, NULL, "opencl");
 		emit_end_array(&j);
 		emit_end_object(&j);
 	}

@@ -9,7 +9,8 @@ page() {
 	echo "# Operators"
 	echo
 	echo "Written by \`scripts/coverage.sh\` from the tables of the build. Versions: the first and the last opset at which the operator"
-	echo "changed and that is implemented; the layout rule says which orders of its operands are legal (\`runtime/graph/op.h\`)."
+	echo "changed and that is implemented; the layout rule says which orders of its operands are legal (\`runtime/graph/op.h\`); devices"
+	echo "with kernels for float32 (\`runtime/lower/device_ops.def\`)."
 	echo
 	echo '```'
 	"$clast" ops

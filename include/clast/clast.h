@@ -442,6 +442,7 @@ typedef struct clast_op_info {
 	int since;      /* first opset version implemented */
 	int latest;     /* latest opset version at which the operator changed and is implemented */
 	const char *layout_rule;
+	const char *devices;   /* "cpu" or "cpu,opencl": where it runs on float32; whether this build has OpenCL is another matter */
 } clast_op_info;
 
 CLAST_API size_t clast_op_count(void);

@@ -51,6 +51,19 @@ size_t clast_op_count(void)
 	return op_count();
 }
 
+static bool runs_on_devices(const op *o)
+{
+	static const char *const names[] = {
+#define DEVICE_OP(name) #name,
+#include "device_ops.def"
+#undef DEVICE_OP
+	};
+	for (size_t i = 0; !o->domain[0] && i < sizeof names / sizeof *names; i++)
+		if (!strcmp(names[i], o->name))
+			return true;
+	return false;
+}
+
 clast_status clast_op(size_t index, clast_op_info *info)
 {
 	static const char *const rules[] = { [RULE_FIXED] = "fixed",       [RULE_ANY] = "any",         [RULE_AXIS] = "axis",
@@ -60,7 +73,8 @@ clast_status clast_op(size_t index, clast_op_info *info)
 	if (!o || !info)
 		return CLAST_ERROR_ARGUMENT;
 	const op_version *last = op_resolve(o, NEWEST_OPSET);
-	*info = (clast_op_info){ o->name, o->domain, o->versions[0].since, last ? last->since : o->versions[0].since, rules[o->rule] };
+	*info = (clast_op_info){ o->name, o->domain, o->versions[0].since, last ? last->since : o->versions[0].since, rules[o->rule],
+		                 runs_on_devices(o) ? "cpu,opencl" : "cpu" };
 	return CLAST_OK;
 }
 
