@@ -100,9 +100,12 @@ static bool view_roles(converter *c, const node *n)
 	infer_value in, out;
 	const int x = c->values[n->in[0]].role, y = c->values[n->out[0]].role;
 	bool changed = false;
-	if (n->op->rule != RULE_PERMUTE)
-		return n->n_in == 1 && is(n, "Identity") &&
-		       (give_role(c, n->out[0], x) | give_role(c, n->in[0], y));
+	if (n->op->rule != RULE_PERMUTE) {
+		if (n->n_in != 1 || !is(n, "Identity"))
+			return false;
+		changed = give_role(c, n->out[0], x);
+		return give_role(c, n->in[0], y) || changed;
+	}
 	value_infer(c->m, n->in[0], &in);
 	value_infer(c->m, n->out[0], &out);
 	const infer_in query = { .op = n->op,

@@ -296,7 +296,7 @@ static clast_status lower_grouped(lowering *l)
 {
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
 	axis_factor pixels, channels, out_pixels, out_channels;
-	uint32_t scale, bias;
+	uint32_t scale = 0, bias = 0;
 	if (!split_in_two(x, &pixels, &channels) || !split_in_two(y, &out_pixels, &out_channels) || pixels.extent != out_pixels.extent ||
 	    (x->factors[x->first_factor[2]].extent != y->factors[y->first_factor[2]].extent))
 		return CLAST_ERROR_UNSUPPORTED;
