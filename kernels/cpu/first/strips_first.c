@@ -1,12 +1,13 @@
-/* Channels-first depthwise convolution and pooling: one channel at a time, a strip of output rows at once. The
- * part of the image that the strip needs is first copied into planes with a border of zeros (or -infinity),
- * one plane for each phase of the strides, in which a tap is an offset. Then the strip is one run of vectors
- * across its rows: what falls on the border between two rows is computed and thrown away. */
+/* Channels-first depthwise convolution and pooling: one channel at a time, a strip of output rows at once.
+ * The part of the image that the strip needs is first copied into planes with a border of zeros (or
+ * -infinity), one plane for each phase of the strides, in which a tap is an offset. Then the strip is one run
+ * of vectors across its rows: what falls on the border between two rows is computed and thrown away. */
 #include <math.h>
 
 #include "checked.h"
 #include "conv/spatial.h"
 #include "first/every.h"
+#include "pool/combine.h"
 #include "program/run.h"
 
 /* ---- Packing of depthwise weights: for each channel its bias and taps ---- */
@@ -112,8 +113,8 @@ static work work_of(const plan *g, char *scratch)
 static void find_taps(const plan *g, size_t z, work *wk)
 {
 	const conv_window *w = g->window;
-	const range inside = taps_inside(first_tap(w, DEPTH, z), w->kernel[DEPTH], w->dilation[DEPTH],
-					 w->in[DEPTH]);
+	const range inside =
+		taps_inside(first_tap(w, DEPTH, z), w->kernel[DEPTH], w->dilation[DEPTH], w->in[DEPTH]);
 	wk->count = 0;
 	for (size_t tz = inside.begin; tz < inside.end; tz++)
 		for (size_t ty = 0; ty < w->kernel[ROW]; ty++)
@@ -123,8 +124,7 @@ static void find_taps(const plan *g, size_t z, work *wk)
 				const size_t plane = row * w->stride[PIXEL] + x % w->stride[PIXEL];
 				wk->offset[wk->count] = plane * g->plane + y / w->stride[ROW] * g->pitch +
 							x / w->stride[PIXEL];
-				wk->tap[wk->count++] =
-					(tz * w->kernel[ROW] + ty) * w->kernel[PIXEL] + tx;
+				wk->tap[wk->count++] = (tz * w->kernel[ROW] + ty) * w->kernel[PIXEL] + tx;
 			}
 }
 
@@ -161,10 +161,9 @@ static void copy_planes(const plan *g, const float *in, const pixel *at, size_t 
 	const range inside = taps_inside(z0, w->kernel[DEPTH], w->dilation[DEPTH], w->in[DEPTH]);
 	for (size_t tz = inside.begin; tz < inside.end; tz++)
 		for (size_t py = 0; py < w->stride[ROW]; py++) {
-			const float *slice = in + (z0 + (ptrdiff_t)(tz * w->dilation[DEPTH])) *
-							  g->in->axis[DEPTH];
-			float *to = wk->planes +
-				    (tz * w->stride[ROW] + py) * w->stride[PIXEL] * g->plane;
+			const float *slice =
+				in + (z0 + (ptrdiff_t)(tz * w->dilation[DEPTH])) * g->in->axis[DEPTH];
+			float *to = wk->planes + (tz * w->stride[ROW] + py) * w->stride[PIXEL] * g->plane;
 			for (size_t h = 0; h < rows + reach_of(w, ROW); h++) {
 				const ptrdiff_t y = y0 + (ptrdiff_t)(h * w->stride[ROW] + py);
 				const bool there = y >= 0 && y < (ptrdiff_t)w->in[ROW];
@@ -240,7 +239,8 @@ static void run_channel(const plan *g, void *const *args, size_t n, size_t chann
 /* A task is one channel of one image. */
 static size_t plan_tasks(const plan *g)
 {
-	return line_count(g->window, g->batch) == 0 || g->window->out[PIXEL] == 0 ? 0 : g->batch * g->channels;
+	return line_count(g->window, g->batch) == 0 || g->window->out[PIXEL] == 0 ? 0
+										  : g->batch * g->channels;
 }
 
 /* Vectors of results of `rows` rows. */
@@ -364,27 +364,14 @@ static size_t pool_scratch(const void *params)
 	return work_of(&g, NULL).bytes;
 }
 
-ALWAYS_INLINE vec combine(uint32_t kind, vec a, vec x)
-{
-	switch (kind) {
-	case POOL_MAX:
-		return vec_select(a == a, vec_max(a, x), a); /* NaN stays */
-	case POOL_L1:
-		return a + vec_abs(x);
-	case POOL_L2:
-		return x * x + a;
-	default:
-		return a + x;
-	}
-}
-
 ALWAYS_INLINE void pool_vectors(const work *wk, size_t at, const uint32_t kind, const int vectors)
 {
 	vec acc[4];
-	UNROLL for (int i = 0; i < vectors; i++) acc[i] = splat(kind == POOL_MAX ? -INFINITY : 0);
+	UNROLL for (int i = 0; i < vectors; i++) acc[i] = pool_start(kind);
 	for (size_t t = 0; t < wk->count; t++) {
 		const float *from = wk->planes + wk->offset[t] + at;
-		UNROLL for (int i = 0; i < vectors; i++) acc[i] = combine(kind, acc[i], load(from + i * VEC));
+		UNROLL for (int i = 0; i < vectors; i++) acc[i] =
+			pool_combine(kind, acc[i], load(from + i * VEC));
 	}
 	UNROLL for (int i = 0; i < vectors; i++)
 		store(wk->results + at + i * VEC, kind == POOL_L2 ? vec_sqrt(acc[i]) : acc[i]);
@@ -460,17 +447,19 @@ ALWAYS_INLINE float combine_run(const float *from, size_t n, const uint32_t kind
 	size_t i = 0;
 	UNROLL for (int j = 0; j < 4; j++) acc[j] = splat(none);
 	for (; i + 4 * VEC <= n; i += 4 * VEC) {
-		UNROLL for (int j = 0; j < 4; j++) acc[j] = combine(kind, acc[j], load(from + i + j * VEC));
+		UNROLL for (int j = 0; j < 4; j++) acc[j] =
+			pool_combine(kind, acc[j], load(from + i + j * VEC));
 	}
 	for (; i + VEC <= n; i += VEC)
-		acc[0] = combine(kind, acc[0], load(from + i));
+		acc[0] = pool_combine(kind, acc[0], load(from + i));
 	if (i < n) {
 		float rest[VEC];
 		store(rest, splat(none));
 		memcpy(rest, from + i, (n - i) * sizeof *rest);
-		acc[1] = combine(kind, acc[1], load(rest));
+		acc[1] = pool_combine(kind, acc[1], load(rest));
 	}
-	const vec all = combine(join, combine(join, acc[0], acc[1]), combine(join, acc[2], acc[3]));
+	const vec all =
+		pool_combine(join, pool_combine(join, acc[0], acc[1]), pool_combine(join, acc[2], acc[3]));
 	if (kind != POOL_MAX)
 		return vec_sum(all);
 	float max = all[0];

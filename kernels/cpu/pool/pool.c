@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "conv/spatial.h"
+#include "pool/combine.h"
 #include "program/run.h"
 
 /* Vectors that one pass over the taps of a pixel keeps in registers. */
@@ -68,20 +69,6 @@ typedef struct spot {
 	const epilogue *e;
 } spot;
 
-ALWAYS_INLINE vec combine(uint32_t kind, vec a, vec x)
-{
-	switch (kind) {
-	case POOL_MAX:
-		return vec_select(a == a, vec_max(a, x), a); /* NaN stays */
-	case POOL_L1:
-		return a + vec_abs(x);
-	case POOL_L2:
-		return x * x + a;
-	default:
-		return a + x;
-	}
-}
-
 ALWAYS_INLINE vec conclude(uint32_t kind, vec a, float divisor)
 {
 	switch (kind) {
@@ -115,7 +102,7 @@ ALWAYS_INLINE void pool_vectors(const spot *s, size_t c, const uint32_t kind, co
 	const bool blocks = kind != POOL_MAX && s->rows * s->columns > BLOCK;
 	UNROLL for (int i = 0; i < vectors; i++)
 	{
-		acc[i] = splat(kind == POOL_MAX ? -INFINITY : 0);
+		acc[i] = pool_start(kind);
 		of_line[i] = all[i] = splat(0);
 	}
 	for (size_t r = 0; r < s->rows; r++) {
@@ -123,7 +110,7 @@ ALWAYS_INLINE void pool_vectors(const spot *s, size_t c, const uint32_t kind, co
 		for (size_t x = 0; x < s->columns;) {
 			const size_t end = blocks ? size_min(s->columns, x + BLOCK) : s->columns;
 			for (; x < end; x++, from += s->column) {
-				UNROLL for (int i = 0; i < vectors; i++) acc[i] = combine(
+				UNROLL for (int i = 0; i < vectors; i++) acc[i] = pool_combine(
 					kind, acc[i], tail ? load_tail(from, t) : load(from + i * VEC));
 			}
 			if (blocks)
