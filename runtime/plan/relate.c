@@ -11,18 +11,26 @@
 #define MAX_WINDOW_OUTPUTS 64
 #define MAX_WINDOW_INTS 64
 
+/* The steps of a view and the shapes at its ends; negative if it is none as far as is known. */
+static int view_steps(const clast_model *m, const node *n, view_step steps[MAX_VIEW_STEPS], shape *source, shape *result)
+{
+	infer_value in, out;
+	value_infer(m, n->in[0], &in);
+	value_infer(m, n->out[0], &out);
+	const infer_in query = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = &in };
+	*source = in.shape;
+	*result = out.shape;
+	return in.shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&query, &out, steps);
+}
+
 bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to)
 {
 	clast_model *m = p->model;
-	infer_value in[2], out;
+	shape source, result;
 	view_step steps[MAX_VIEW_STEPS];
-	memset(in, 0, sizeof in);
-	value_infer(m, n->in[0], &in[0]);
-	value_infer(m, n->out[0], &out);
-	const infer_in query = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
-	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&query, &out, steps);
+	const int count = view_steps(m, n, steps, &source, &result);
 	order o = p->orders[from], next;
-	shape s = in[0].shape;
+	shape s = source;
 	for (int i = 0; i < count; i++) {
 		if (steps[i].permute) {
 			if (!order_transpose(m->dims, &o, &s, steps[i].perm, &next))
@@ -31,7 +39,7 @@ bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to)
 		}
 		s = steps[i].shape;
 	}
-	if (count < 0 || !order_refine(m->dims, &o, &out.shape, &next))
+	if (count < 0 || !order_refine(m->dims, &o, &result, &next))
 		return false;
 	*to = plan_order(p, &o);
 	return *to != UINT32_MAX;
@@ -40,13 +48,9 @@ bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to)
 bool plan_view_order_back(clast_plan *p, const node *n, uint32_t to, uint32_t *from)
 {
 	clast_model *m = p->model;
-	infer_value in[1], out;
+	shape source, result;
 	view_step steps[MAX_VIEW_STEPS];
-	memset(in, 0, sizeof in);
-	value_infer(m, n->in[0], &in[0]);
-	value_infer(m, n->out[0], &out);
-	const infer_in query = { .op = n->op, .dims = m->dims, .attrs = n->attrs, .version = n->version, .n_in = 1, .n_out = 1, .in = in };
-	const int count = in[0].shape.rank < 0 || out.shape.rank < 0 ? -1 : n->op->views(&query, &out, steps);
+	const int count = view_steps(m, n, steps, &source, &result);
 	order o = p->orders[to], before;
 	uint32_t check;
 	for (int i = count - 1; i >= 0; i--) {
@@ -59,7 +63,7 @@ bool plan_view_order_back(clast_plan *p, const node *n, uint32_t to, uint32_t *f
 			return false;
 		o = before;
 	}
-	if (count < 0 || !order_refine(m->dims, &o, &in[0].shape, &before))
+	if (count < 0 || !order_refine(m->dims, &o, &source, &before))
 		return false;
 	*from = plan_order(p, &o);
 	return *from != UINT32_MAX && plan_view_order(p, n, *from, &check) && check == to;
