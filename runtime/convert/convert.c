@@ -100,7 +100,7 @@ clast_status convert_straighten(clast_model *m, clast_diag *d)
 	};
 	convert_report r;
 	clast_status s = passes_clean(m, d);
-	m->keep_quantised = false;
+	m->keep_compact = false;
 	return s ? s : convert_model(m, &o, &r, d);
 }
 

@@ -22,7 +22,7 @@ typedef struct value {
 	const dim *dims;
 	const dim *ints;        /* as infer_value */
 	size_t int_count;
-	const tensor_view *constant;
+	const tensor_view *constant; /* dense; all strides 0 where one element stands for all (fold.c), then of float32 */
 	node_id producer;       /* NO_ID: an input or a constant */
 	graph_id graph;         /* where it is defined */
 	uint32_t uses;          /* by nodes of any graph and by graph outputs; kept by graph_count_uses */
@@ -88,7 +88,7 @@ typedef struct clast_model {
 	opset_import *opsets;
 	size_t opset_count;
 	int64_t ir_version;
-	bool keep_quantised;         /* folding leaves quantised constants as they are */
+	bool keep_compact;           /* folding leaves nodes that are fewer bytes than their constants: of quantised ones, large equal ones */
 } clast_model;
 
 /* Subgraphs of one node. */

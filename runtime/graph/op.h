@@ -149,7 +149,8 @@ typedef struct op_version {
 typedef enum op_flags {
 	OP_RANDOM = 1,     /* not folded */
 	OP_BODIES = 2,     /* has subgraphs */
-	OP_DATA_SHAPED = 4 /* some output shape depends on element values that are not small integers known to inference */
+	OP_DATA_SHAPED = 4, /* some output shape depends on element values that are not small integers known to inference */
+	OP_UNIFORM = 8     /* all elements of output 0 are equal, whatever its shape, which is all that the inputs say */
 } op_flags;
 
 typedef struct op {

@@ -19,7 +19,7 @@ static bool accepts_weights(const lower_node *x, port *ports)
 	const int rank = x->in[0].shape.rank;
 	if (x->in[0].dtype != CLAST_FLOAT32 || rank < 3 || rank > 5 || !constant_floats(&x->in[1]) || x->in[1].data->rank != rank)
 		return false;
-	if (x->n->n_in > 2 && x->in[2].present && !constant_floats(&x->in[2]))
+	if (x->n->n_in > 2 && x->in[2].present && !(constant_floats(&x->in[2]) && view_is_dense(x->in[2].data)))
 		return false;
 	ports[0] = (port){ PORT_LAST, true };
 	ports[1] = (port){ PORT_ABSENT, false };

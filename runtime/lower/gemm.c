@@ -216,7 +216,7 @@ static bool accepts_gemm(const lower_node *x, port *ports)
 		return false;
 	if (n->n_in > 2 && x->in[2].present) {
 		const tensor_view *c = x->in[2].data;
-		if (!constant_floats(&x->in[2]) || c->rank > 2 || (c->rank == 2 && c->dims[0] != 1))
+		if (!constant_floats(&x->in[2]) || !view_is_dense(c) || c->rank > 2 || (c->rank == 2 && c->dims[0] != 1))
 			return false;
 		ports[2] = (port){ PORT_ABSENT, false };
 	}
@@ -232,7 +232,7 @@ static bool accepts_gemm(const lower_node *x, port *ports)
 /* Weights and bias with alpha and beta multiplied in. */
 static clast_status scaled(lowering *l, const tensor_view *v, float factor, const loose_float **out)
 {
-	const int64_t n = view_count(v);
+	const int64_t n = view_is_dense(v) ? view_count(v) : 1; /* one element may stand for all */
 	*out = v->data;
 	if (factor == 1)
 		return CLAST_OK;

@@ -21,7 +21,7 @@ static bool one_float_output(const lower_node *x)
 
 static bool constant_floats(const infer_value *v)
 {
-	return v->present && v->data && v->dtype == CLAST_FLOAT32;
+	return v->present && v->data && v->dtype == CLAST_FLOAT32 && view_is_dense(v->data);
 }
 
 /* Axes of two views that one stride walks in both, in the memory order of the first; false if there are more than a kernel takes. */

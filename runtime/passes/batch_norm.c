@@ -18,7 +18,7 @@ static bool is(const node *n, const char *name)
 static const tensor_view *floats(const clast_model *m, const node *n, uint32_t i)
 {
 	const tensor_view *t = i < n->n_in && n->in[i] != NO_ID ? m->values[n->in[i]].constant : NULL;
-	return t && t->dtype == CLAST_FLOAT32 ? t : NULL;
+	return t && t->dtype == CLAST_FLOAT32 && view_is_dense(t) ? t : NULL;
 }
 
 /* Scale and shift of each channel, in double. */

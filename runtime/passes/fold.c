@@ -93,7 +93,7 @@ static bool is_done(const clast_model *m, const node *n)
 static bool is_foldable(const clast_model *m, const node *n)
 {
 	if (n->op->flags & (OP_RANDOM | OP_BODIES) || n->n_out > 64 ||
-	    (m->keep_quantised && !n->op->domain[0] && !strcmp(n->op->name, "DequantizeLinear")))
+	    (m->keep_compact && !n->op->domain[0] && !strcmp(n->op->name, "DequantizeLinear")))
 		return false;
 	for (uint32_t i = 0; i < n->n_in; i++)
 		if (n->in[i] != NO_ID && !m->values[n->in[i]].constant)
@@ -133,6 +133,32 @@ static bool prepare(folder *f, tensor_view *out, tensor_view **list, clast_statu
 	return true;
 }
 
+/* A float32 output of equal elements that is too large to be folded: one element, at a distance of 0 from itself. Weights made by
+ * ConstantOfShape are packed from that as from any constant, and take no memory beside. */
+static clast_status fold_uniform(clast_model *m, node_id id, clast_diag *d)
+{
+	const node n = m->nodes[id];
+	const value *v = &m->values[n.out[0]];
+	int64_t dims[CLAST_MAX_RANK];
+	size_t bytes;
+	tensor_view *one;
+	if (!(n.op->flags & OP_UNIFORM) || m->keep_compact || v->dtype != CLAST_FLOAT32 || !static_shape(v, dims) ||
+	    !tensor_bytes(v->dtype, (size_t)v->rank, dims, &bytes) || bytes <= m->limits.fold_bytes || bytes > m->limits.tensor_bytes)
+		return CLAST_OK;
+	clast_status s = model_constant(m, v->dtype, 0, NULL, &one, d);
+	if (s)
+		return s;
+	call c = { .op = n.op, .attrs = n.attrs, .version = n.version, .n_out = 1, .out = &one, .memory = &m->memory, .diag = d,
+		   .host = &host };
+	s = n.op->reference(&c);
+	if (s)
+		return node_fail(m, id, s, d);
+	one->rank = v->rank;
+	memcpy(one->dims, dims, (size_t)v->rank * sizeof *dims); /* strides are 0 */
+	graph_set_constant(m, n.out[0], one);
+	return CLAST_OK;
+}
+
 static clast_status fold_node(clast_model *m, node_id id, clast_diag *d)
 {
 	const node n = m->nodes[id];
@@ -168,6 +194,8 @@ clast_status fold_visit(clast_model *m, node_id id, clast_diag *d)
 			s = fold_ints(m, m->nodes[id].out[j], d);
 	if (!s && !is_done(m, &m->nodes[id]) && is_foldable(m, &m->nodes[id]))
 		s = fold_node(m, id, d);
+	if (!s && !is_done(m, &m->nodes[id]) && is_foldable(m, &m->nodes[id]))
+		s = fold_uniform(m, id, d);
 	if (!s && is_done(m, &m->nodes[id]))
 		m->nodes[id].dead = true;
 	return s;

@@ -33,7 +33,7 @@ clast_status passes_run(clast_model *m, clast_diag *d)
 clast_status passes_clean(clast_model *m, clast_diag *d)
 {
 	static const pass *const clean[] = { &pass_fold, &pass_dropout, &pass_identity };
-	m->keep_quantised = true;
+	m->keep_compact = true;
 	return run_list(m, sizeof clean / sizeof *clean, clean, d);
 }
 
