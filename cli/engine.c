@@ -191,27 +191,27 @@ clast_status engine_plan(engine *e, const options *o, const char *strategy, clas
 }
 
 clast_status engine_start(const engine *e, const options *o, clast_plan *plan, size_t threads,
-			  engine_profile profile, void *context, clast_session **session, problem *p)
+			  engine_activity activity, void *context, clast_session **session, problem *p)
 {
 	const clast_session_options so = {
 		.struct_size = sizeof(so),
 		.threads = o->threads.count ? o->threads.number : threads,
 		.limits.memory_bytes = o->max_memory.number,
 		.progress = keep_going,
-		.profile = profile,
-		.profile_context = context,
+		.activity = activity,
+		.activity_context = context,
 	};
 	return problem_in(p, e->path, clast_session_create(plan, &so, session, &p->diag));
 }
 
 clast_status engine_open(engine *e, const options *o, const char *path, size_t threads,
-			 engine_profile profile, void *context, problem *p)
+			 engine_activity activity, void *context, problem *p)
 {
 	clast_status s = engine_load(e, o, path, p);
 	if (!s)
 		s = engine_plan(e, o, NULL, &e->plan, p);
 	if (!s)
-		s = engine_start(e, o, e->plan, threads, profile, context, &e->session, p);
+		s = engine_start(e, o, e->plan, threads, activity, context, &e->session, p);
 	return s;
 }
 

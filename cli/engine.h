@@ -34,14 +34,14 @@ CLAST_MUST_CHECK clast_status engine_adopt(engine *e, const options *o, clast_mo
 /* Plans it; strategy NULL: as the options say. */
 CLAST_MUST_CHECK clast_status engine_plan(engine *e, const options *o, const char *strategy,
 					  clast_plan **plan, problem *p);
-/* Makes a session of a plan. profile may be NULL; threads 0: as the options say. */
-typedef void (*engine_profile)(void *context, size_t step, uint64_t start_ns, uint64_t end_ns);
+/* Makes a session of a plan. activity may be NULL; threads 0: as the options say. */
+typedef void (*engine_activity)(void *context, clast_activity what, size_t step, size_t bytes, uint64_t start_ns, uint64_t end_ns);
 CLAST_MUST_CHECK clast_status engine_start(const engine *e, const options *o, clast_plan *plan,
-					   size_t threads, engine_profile profile, void *context,
+					   size_t threads, engine_activity activity, void *context,
 					   clast_session **session, problem *p);
 /* All three, into e. */
 CLAST_MUST_CHECK clast_status engine_open(engine *e, const options *o, const char *path, size_t threads,
-					  engine_profile profile, void *context, problem *p);
+					  engine_activity activity, void *context, problem *p);
 void engine_close(engine *e);
 
 /* SIZE_MAX if there is none of this name. */

@@ -228,7 +228,7 @@ int command_run(const options *o)
 	if (!arguments_expected(o, 1))
 		return EXIT_USAGE;
 	const double start = now_ms();
-	clast_status s = engine_open(&e, o, o->arguments[0], 0, o->profile.count ? trace_step : NULL, &t, &p);
+	clast_status s = engine_open(&e, o, o->arguments[0], 0, o->profile.count ? trace_add : NULL, &t, &p);
 	const double loaded = now_ms();
 	if (!s)
 		s = inputs_read(&e, o, &inputs, &p);

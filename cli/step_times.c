@@ -10,6 +10,16 @@
 
 enum { MOST_RUNS = 20 };
 
+static bool is_copy(const trace_event *e)
+{
+	return e->what == CLAST_ACTIVITY_UPLOAD || e->what == CLAST_ACTIVITY_DOWNLOAD;
+}
+
+static double ms_of(const trace_event *e)
+{
+	return (double)(e->end_ns - e->start_ns) * 1e-6;
+}
+
 static clast_status take_medians(step_times *t, const trace *events, problem *p)
 {
 	double *ms = malloc((events->count + 1) * sizeof(*ms));
@@ -18,13 +28,42 @@ static clast_status take_medians(step_times *t, const trace *events, problem *p)
 	for (size_t k = 0; k < t->count; k++) {
 		size_t n = 0;
 		for (size_t i = 0; i < events->count; i++)
-			if (events->events[i].step == k)
-				ms[n++] = (double)(events->events[i].end_ns - events->events[i].start_ns) * 1e-6;
+			if (events->events[i].step == k && !is_copy(&events->events[i])) {
+				t->list[k].on_device = events->events[i].what == CLAST_ACTIVITY_DEVICE;
+				ms[n++] = ms_of(&events->events[i]);
+			}
 		if (n)
 			t->list[k].ms = statistics_of(ms, n).median;
 	}
 	free(ms);
 	return CLAST_OK;
+}
+
+/* Of one run on average. */
+static void add_copies(step_times *t, const trace *events, size_t runs)
+{
+	for (size_t i = 0; i < events->count; i++)
+		if (is_copy(&events->events[i])) {
+			t->copies.count++;
+			t->copies.bytes += events->events[i].bytes;
+			t->copies.ms += ms_of(&events->events[i]);
+		}
+	t->copies.count /= runs ? runs : 1;
+	t->copies.bytes /= runs ? runs : 1;
+	t->copies.ms /= runs ? (double)runs : 1;
+}
+
+static clast_status measure_machine(step_times *t, const options *o, problem *p)
+{
+	clast_device_speed speed;
+	if (!o->device.count || !strcmp(o->device.text, "cpu"))
+		return machine_measure(threads_used(o), &t->can) ?
+			       CLAST_OK :
+			       problem_set(p, CLAST_ERROR_MEMORY, NULL, "the machine cannot be measured: not enough memory or threads");
+	const clast_status s = problem_in(p, NULL, clast_device_measure(o->device.text, &speed, &p->diag));
+	if (!s)
+		t->can = (machine){ speed.gflops, speed.gbytes };
+	return s;
 }
 
 static clast_status describe(step_times *t, const clast_plan *plan, const clast_session *session)
@@ -49,7 +88,7 @@ clast_status step_times_measure(step_times *t, contest *c, const options *o, pro
 	double ms;
 	t->count = clast_plan_step_count(plan);
 	t->list = calloc(t->count + 1, sizeof(*t->list));
-	clast_status s = t->list ? engine_start(c->e, o, plan, 0, trace_step, &events, &session, p)
+	clast_status s = t->list ? engine_start(c->e, o, plan, 0, trace_add, &events, &session, p)
 				 : problem_set(p, CLAST_ERROR_MEMORY, NULL, "out of memory");
 	if (!s)
 		s = contest_once(c, session, &ms, p);
@@ -62,8 +101,10 @@ clast_status step_times_measure(step_times *t, contest *c, const options *o, pro
 		s = problem_in(p, c->e->path, describe(t, plan, session));
 	if (!s && o->profile.count)
 		s = trace_write(&events, plan, o->profile.text, p);
-	if (!s && o->roofline.count && !machine_measure(threads_used(o), &t->can))
-		s = problem_set(p, CLAST_ERROR_MEMORY, NULL, "the machine cannot be measured: not enough memory or threads");
+	if (!s)
+		add_copies(t, &events, runs);
+	if (!s && o->roofline.count)
+		s = measure_machine(t, o, p);
 	clast_session_free(&session);
 	trace_free(&events);
 	return s;
@@ -106,21 +147,25 @@ static int by_time(const void *a, const void *b)
 
 static void print_nodes(step_time *const *sorted, size_t count, double sum)
 {
-	printf("\n%9s %7s  %-20s %-14s %-24s %-12s %s\n", "ms", "share", "operator", "kernel", "output",
+	bool device = false;
+	for (size_t i = 0; i < count; i++)
+		device |= sorted[i]->on_device;
+	printf("\n%9s %7s  %-20s %-14s %s%-24s %-12s %s\n", "ms", "share", "operator", "kernel", device ? "where   " : "", "output",
 	       "order", "node");
 	for (size_t i = 0; i < count; i++) {
 		const clast_step_info *s = &sorted[i]->step;
 		char text[300];
 		value_text(&s->shape, text, sizeof(text));
-		printf("%9.4f %6.1f%%  %-20s %-14s %-24s %-12s %s\n", sorted[i]->ms,
-		       sum > 0 ? 100 * sorted[i]->ms / sum : 0, s->op, s->kernel, text, s->order, s->node);
+		printf("%9.4f %6.1f%%  %-20s %-14s %s%-24s %-12s %s\n", sorted[i]->ms, sum > 0 ? 100 * sorted[i]->ms / sum : 0, s->op,
+		       s->kernel, !device ? "" : sorted[i]->on_device ? "device  " : "cpu     ", text, s->order, s->node);
 	}
 }
 
-static void print_roofline(step_time *const *sorted, const step_times *t, double sum)
+static void print_roofline(step_time *const *sorted, const step_times *t, const options *o, double sum)
 {
-	double operations = 0, least = 0;
-	printf("\nthis machine, in this run: %.1f GFLOP/s of multiply-adds, %.1f GB/s of copying\n", t->can.gflops,
+	double operations = 0, least = 0, conv_ms = 0, conv_operations = 0;
+	printf("\nthis %s, in this run: %.1f GFLOP/s of multiply-adds, %.1f GB/s of copying\n",
+	       o->device.count && strcmp(o->device.text, "cpu") ? "device" : "machine", t->can.gflops,
 	       t->can.gbytes);
 	printf("%9s %7s %9s %9s %6s %6s %9s %8s %6s %-8s %s\n", "ms", "share", "MFLOP", "GFLOP/s", "eff.", "hw.", "MB",
 	       "GB/s", "bw.", "limit", "step");
@@ -130,6 +175,10 @@ static void print_roofline(step_time *const *sorted, const step_times *t, double
 		const double seconds = x->ms * 1e-3;
 		operations += x->work.operations;
 		least += r.limit_ms;
+		if (!strcmp(x->step.op, "Conv") || !strcmp(x->step.op, "ConvTranspose")) {
+			conv_ms += x->ms;
+			conv_operations += x->work.operations;
+		}
 		if (x->ms <= 0)
 			continue;
 		printf("%9.4f %6.1f%% %9.2f %9.1f %5.0f%% %5.0f%% %9.3f %8.1f %5.0f%% %-8s %s %s %s\n", x->ms, 100 * x->ms / sum,
@@ -140,6 +189,9 @@ static void print_roofline(step_time *const *sorted, const step_times *t, double
 	printf("all steps: %.3f ms for %.3f GFLOP, %.1f GFLOP/s, %.0f%% of the multiply-adds; at every step's limit %.3f ms\n", sum,
 	       operations * 1e-9, sum > 0 ? operations * 1e-6 / sum : 0,
 	       sum > 0 ? 100 * operations / (t->can.gflops * 1e6) / sum : 0, least);
+	if (conv_ms > 0)
+		printf("convolutions: %.3f ms for %.3f GFLOP, %.0f%% of the multiply-adds\n", conv_ms, conv_operations * 1e-9,
+		       100 * conv_operations / (t->can.gflops * 1e6) / conv_ms);
 }
 
 void step_times_print(const step_times *t, const options *o)
@@ -157,8 +209,11 @@ void step_times_print(const step_times *t, const options *o)
 	qsort(sorted, t->count, sizeof(step_time *), by_time);
 	if (o->per_node.count)
 		print_nodes(sorted, t->count, sum);
+	if (t->copies.count)
+		printf("\n%zu copies to and from the device move %.3f MB in %.4f ms\n", t->copies.count, (double)t->copies.bytes * 1e-6,
+		       t->copies.ms);
 	if (o->roofline.count)
-		print_roofline(sorted, t, sum);
+		print_roofline(sorted, t, o, sum);
 	free(sorted);
 }
 
@@ -172,6 +227,7 @@ static void write_step(const step_time *x, emitter *j)
 	emit_string(j, "output", x->step.output);
 	emit_string(j, "order", x->step.order);
 	emit_real(j, "ms", x->ms);
+	emit_string(j, "where", x->on_device ? "device" : "cpu");
 }
 
 static void write_roof(const step_time *x, const machine *can, emitter *j)
@@ -197,6 +253,11 @@ void step_times_write(const step_times *t, const options *o, emitter *j)
 			emit_end_object(j);
 		}
 		emit_end_array(j);
+		emit_object(j, "copies");
+		emit_count(j, "count", t->copies.count);
+		emit_count(j, "bytes", t->copies.bytes);
+		emit_real(j, "ms", t->copies.ms);
+		emit_end_object(j);
 	}
 	if (!o->roofline.count)
 		return;

@@ -10,12 +10,17 @@ typedef struct step_time {
 	clast_step_info step;
 	clast_step_work work;
 	double ms;
+	bool on_device;
 } step_time;
 
 typedef struct step_times {
 	step_time *list; /* in the order of the plan */
 	size_t count;
-	machine can;     /* with --roofline */
+	machine can;     /* with --roofline: the CPU, or the plan's device */
+	struct {
+		size_t count, bytes; /* a run */
+		double ms;
+	} copies;        /* between the two */
 } step_times;
 
 /* Times every step of the first contender in runs of its own, so that the callback does not disturb the comparison; writes the trace that

@@ -1,4 +1,4 @@
-/* Times of steps, collected by the profile callback. */
+/* What runs spent their time on, collected by the activity callback. */
 #ifndef CLAST_CLI_TRACE_H
 #define CLAST_CLI_TRACE_H
 
@@ -6,7 +6,8 @@
 #include "report.h"
 
 typedef struct trace_event {
-	size_t step;
+	clast_activity what;
+	size_t step, bytes;
 	uint64_t start_ns, end_ns;
 } trace_event;
 
@@ -16,9 +17,9 @@ typedef struct trace {
 	bool lost; /* memory was short */
 } trace;
 
-/* The profile callback; context is a trace. */
-void trace_step(void *context, size_t step, uint64_t start_ns, uint64_t end_ns);
-/* Writes the events in the Trace Event Format that chrome://tracing and Perfetto read. */
+/* The activity callback; context is a trace. */
+void trace_add(void *context, clast_activity what, size_t step, size_t bytes, uint64_t start_ns, uint64_t end_ns);
+/* Writes the events in the Trace Event Format that chrome://tracing and Perfetto read; the device and copies have rows of their own. */
 CLAST_MUST_CHECK clast_status trace_write(const trace *t, const clast_plan *plan, const char *path,
 					  problem *p);
 void trace_free(trace *t);

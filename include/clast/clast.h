@@ -394,6 +394,14 @@ typedef struct clast_pool clast_pool;
 CLAST_API CLAST_MUST_CHECK clast_status clast_pool_create(size_t threads, clast_pool **pool, clast_diag *diag);
 CLAST_API void clast_pool_free(clast_pool **pool);
 
+/* What a run spends time on. On the device times are those of the device itself, brought onto the clock of the host. */
+typedef enum clast_activity {
+	CLAST_ACTIVITY_CPU,      /* a step on the CPU */
+	CLAST_ACTIVITY_DEVICE,   /* kernels of a step on the plan's device */
+	CLAST_ACTIVITY_UPLOAD,   /* a copy to the device, for a step on it */
+	CLAST_ACTIVITY_DOWNLOAD  /* a copy from the device, for a step on the CPU or, with step SIZE_MAX, for an output */
+} clast_activity;
+
 typedef struct clast_session_options {
 	size_t struct_size;
 	size_t threads;   /* 0: one for each allowed CPU; ignored with a pool */
@@ -407,9 +415,13 @@ typedef struct clast_session_options {
 	/* Asked between steps; false stops the run with CLAST_ERROR_CANCELLED. */
 	bool (*progress)(void *context, double fraction);
 	void *progress_context;
-	/* Called after each step with the times of its start and end in nanoseconds of the monotonic clock. */
+	/* Called after each step with the times of its start and end in nanoseconds of the monotonic clock; for steps on a device at the
+	 * end of the run, with the times at which the device ran them. */
 	void (*profile)(void *context, size_t step, uint64_t start_ns, uint64_t end_ns);
 	void *profile_context;
+	/* The same with what was done, copies to and from a device too. */
+	void (*activity)(void *context, clast_activity what, size_t step, size_t bytes, uint64_t start_ns, uint64_t end_ns);
+	void *activity_context;
 } clast_session_options;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_session_create(clast_plan *plan, const clast_session_options *options,
@@ -421,6 +433,21 @@ CLAST_API void clast_session_free(clast_session **session);
 CLAST_API CLAST_MUST_CHECK clast_status clast_session_run(clast_session *session, size_t input_count,
                                                           const clast_tensor *const *inputs, size_t output_count,
                                                           clast_tensor **outputs, clast_diag *diag);
+/* The same without waiting: a thread of the session's own runs it, on the session's thread pool and device. Callbacks are called on that
+ * thread. Until clast_session_wait the tensors behind inputs and outputs must stay as they are, and so must the array outputs, which
+ * clast_session_wait fills; the array inputs is copied. Wrong counts and a run that has not been waited for are refused at once, all
+ * else is reported by the wait. Freeing the session cancels the run and waits for its end. */
+CLAST_API CLAST_MUST_CHECK clast_status clast_session_run_async(clast_session *session, size_t input_count,
+                                                                const clast_tensor *const *inputs, size_t output_count,
+                                                                clast_tensor **outputs, clast_diag *diag);
+/* Waits for the run that clast_session_run_async started, and returns what clast_session_run would have. CLAST_ERROR_ARGUMENT if there
+ * is none. */
+CLAST_API CLAST_MUST_CHECK clast_status clast_session_wait(clast_session *session, clast_diag *diag);
+/* Whether such a run is still computing; the wait returns at once if not. */
+CLAST_API bool clast_session_running(const clast_session *session);
+/* Makes the run under way, asynchronous or not, end with CLAST_ERROR_CANCELLED after the step at hand; nothing happens if there is none or
+ * it ends before. May be called from any thread while the session exists. */
+CLAST_API void clast_session_cancel(clast_session *session);
 /* Bytes that the session holds now: arenas of its cached specialisations and its pool for dynamic values. */
 CLAST_API size_t clast_session_bytes(const clast_session *session);
 
@@ -459,6 +486,13 @@ typedef struct clast_device_info {
 /* Their number; if 0, diag (which may be NULL) says why. */
 CLAST_API size_t clast_device_count(clast_diag *diag);
 CLAST_API CLAST_MUST_CHECK clast_status clast_device(size_t index, clast_device_info *info);
+
+/* The most that a device can do, measured in about half a second: float32 operations of multiply-adds, and bytes read and written when
+ * it copies memory of its own, in 10^9 a second. device as in clast_plan_options, but for "cpu". */
+typedef struct clast_device_speed {
+	double gflops, gbytes;
+} clast_device_speed;
+CLAST_API CLAST_MUST_CHECK clast_status clast_device_measure(const char *device, clast_device_speed *speed, clast_diag *diag);
 
 CLAST_API const char *clast_cpu_isa(void);      /* the kernels' instruction set in use, such as "avx2" */
 CLAST_API const char *clast_cpu_features(void); /* detected features, separated by blanks */

@@ -99,6 +99,20 @@ clast_status clast_device(size_t index, clast_device_info *info)
 	return CLAST_OK;
 }
 
+clast_status clast_device_measure(const char *name, clast_device_speed *speed, clast_diag *diag)
+{
+	device *dev = NULL;
+	if (!speed)
+		return fail(diag, CLAST_ERROR_ARGUMENT, "clast_device_measure: speed is NULL");
+	clast_status s = device_open(name, &dev, diag);
+	if (!s && !dev)
+		s = fail(diag, CLAST_ERROR_ARGUMENT, "clast_device_measure: the CPU is no device of this kind");
+	if (!s)
+		s = device_measure(dev, &speed->gflops, &speed->gbytes, diag);
+	device_close(&dev);
+	return s;
+}
+
 const char *clast_cpu_isa(void)
 {
 	return cpu_kernels_get()->isa;

@@ -17,12 +17,15 @@ typedef struct device_backend {
 	void (*free)(device_memory *memory);
 	clast_status (*call_create)(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
 	                            device_call **out, clast_diag *d);
-	clast_status (*queue_create)(device *dev, device_queue **out, clast_diag *d);
+	clast_status (*queue_create)(device *dev, bool timed, device_queue **out, clast_diag *d);
 	void (*queue_free)(device_queue *queue);
 	clast_status (*launch)(device_queue *queue, const device_call *call, size_t n, const device_arg *args, clast_diag *d);
 	clast_status (*write)(device_queue *queue, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d);
 	clast_status (*read)(device_queue *queue, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d);
 	clast_status (*finish)(device_queue *queue, clast_diag *d);
+	void (*mark)(device_queue *queue, size_t tag);
+	clast_status (*times)(device_queue *queue, void (*tell)(void *context, const device_time *t), void *context, clast_diag *d);
+	clast_status (*measure)(device *dev, double *gflops, double *gbytes, clast_diag *d);
 } device_backend;
 
 /* The first members of every backend's own structs. */

@@ -103,6 +103,11 @@ const weights_packing *device_packing(const device *x, packing_id packing)
 	return x->backend->packing(x, packing);
 }
 
+clast_status device_measure(device *x, double *gflops, double *gbytes, clast_diag *d)
+{
+	return x->backend->measure(x, gflops, gbytes, d);
+}
+
 clast_status device_alloc(device *x, size_t bytes, const void *content, device_memory **out, clast_diag *d)
 {
 	*out = NULL;
@@ -124,10 +129,10 @@ clast_status device_call_create(device *x, kernel_id kernel, const void *params,
 	return x->backend->call_create(x, kernel, params, present, region, out, d);
 }
 
-clast_status device_queue_create(device *x, device_queue **out, clast_diag *d)
+clast_status device_queue_create(device *x, bool timed, device_queue **out, clast_diag *d)
 {
 	*out = NULL;
-	return x->backend->queue_create(x, out, d);
+	return x->backend->queue_create(x, timed, out, d);
 }
 
 void device_queue_free(device_queue **queue)
@@ -156,4 +161,14 @@ clast_status device_read(device_queue *q, const device_memory *from, size_t offs
 clast_status device_finish(device_queue *q, clast_diag *d)
 {
 	return q->backend->finish(q, d);
+}
+
+void device_queue_mark(device_queue *q, size_t tag)
+{
+	q->backend->mark(q, tag);
+}
+
+clast_status device_queue_times(device_queue *q, void (*tell)(void *context, const device_time *t), void *context, clast_diag *d)
+{
+	return q->backend->times(q, tell, context, d);
 }

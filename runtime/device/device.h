@@ -45,6 +45,10 @@ bool device_computes(const device *dev, kernel_id kernel);
 /* NULL where no kernel of the device reads the packing. */
 const weights_packing *device_packing(const device *dev, packing_id packing);
 
+/* The most it can do: 10^9 float32 operations a second of multiply-adds, and 10^9 bytes a second read and written when it copies memory of
+ * its own. Takes about half a second. */
+clast_status device_measure(device *dev, double *gflops, double *gbytes, clast_diag *d);
+
 /* ---- Memory ---- */
 
 /* bytes may be 0. content, if not NULL, is copied before the function returns. */
@@ -65,7 +69,8 @@ typedef struct device_arg {
 
 /* ---- A queue ---- */
 
-clast_status device_queue_create(device *dev, device_queue **out, clast_diag *d);
+/* timed: it keeps the times of what it runs until device_queue_times has told them. */
+clast_status device_queue_create(device *dev, bool timed, device_queue **out, clast_diag *d);
 void device_queue_free(device_queue **queue);
 /* Enqueues; returns before the call has run. */
 clast_status device_launch(device_queue *queue, const device_call *call, size_t arg_count, const device_arg *args, clast_diag *d);
@@ -74,5 +79,22 @@ clast_status device_write(device_queue *queue, device_memory *to, size_t offset,
 clast_status device_read(device_queue *queue, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d);
 /* Waits until everything has run. */
 clast_status device_finish(device_queue *queue, clast_diag *d);
+
+/* ---- Times ---- */
+
+typedef enum device_work { DEVICE_KERNEL, DEVICE_WRITE, DEVICE_READ } device_work;
+
+typedef struct device_time {
+	device_work what;
+	size_t tag;                /* that of the mark before it */
+	size_t bytes;              /* of copies */
+	uint64_t start_ns, end_ns; /* of the host's monotonic clock */
+} device_time;
+
+/* What is enqueued from here on belongs to tag. */
+void device_queue_mark(device_queue *queue, size_t tag);
+/* Waits, then tells of what has run since the last call, in order; calls, and copies, that follow one another under one mark count as
+ * one. tell may be NULL: the times are forgotten. */
+clast_status device_queue_times(device_queue *queue, void (*tell)(void *context, const device_time *t), void *context, clast_diag *d);
 
 #endif

@@ -9,6 +9,11 @@ static uint32_t operand_of(const run *r, const plan_step *step, uint32_t k)
 	return r->s->plan->refs[k < own ? step->refs + k : step->captures + k - own];
 }
 
+static size_t step_index(const run *r, const plan_step *step)
+{
+	return (size_t)(step - r->s->plan->steps);
+}
+
 static clast_status bring(run *r, uint32_t base, bool on_device)
 {
 	if (base >= r->base_count)
@@ -61,12 +66,12 @@ static clast_status launch_call(run *r, const specialisation *s, const spec_call
 
 clast_status run_on_device(run *r, const specialisation *s, const spec_step *made, const plan_step *step)
 {
+	device_queue_mark(r->sides.queue, step_index(r, step));
+	r->on_device = true;
 	clast_status status = bring_operands(r, step, true);
 	for (uint32_t i = 0; !status && i < made->call_count; i++)
 		status = launch_call(r, s, &s->calls[made->first_call + i]);
 	note_outputs(r, step, true);
-	if (!status && r->s->options.profile) /* so that the time is that of the step */
-		status = device_finish(r->sides.queue, r->d);
 	if (status && step->node != NO_ID)
 		node_fail(r->s->plan->model, step->node, status, r->d);
 	return status;
@@ -74,8 +79,10 @@ clast_status run_on_device(run *r, const specialisation *s, const spec_step *mad
 
 clast_status run_before_host(run *r, const plan_step *step)
 {
+	r->on_device = false;
 	if (!r->sides.dev)
 		return CLAST_OK;
+	device_queue_mark(r->sides.queue, step_index(r, step));
 	const clast_status status = bring_operands(r, step, false);
 	if (!status)
 		note_outputs(r, step, false);
@@ -88,6 +95,8 @@ enum { LOOK_BYTES = 4096 };
 clast_status run_before_inference(run *r, const plan_step *step)
 {
 	clast_status s = CLAST_OK;
+	if (r->sides.dev)
+		device_queue_mark(r->sides.queue, step_index(r, step));
 	for (uint32_t i = 0; r->sides.dev && !s && i < step->n_in; i++) {
 		const uint32_t pv = step_in(r->s->plan, step)[i];
 		const spec_place *p = pv == NO_ID ? NULL : run_place(r, pv);

@@ -142,9 +142,9 @@ static void finish_step(run *r, uint32_t i, uint64_t start)
 		r->cached->microseconds[i] = (uint32_t)((now_ns() - start) / 1000);
 		r->fraction = (double)(i + 1) / r->spec->block->step_count;
 		r->asked = 0;
-		if (!run_proceed(r))
-			atomic_store(&r->status, (int)CLAST_ERROR_CANCELLED);
 	}
+	if (!run_proceed(r))
+		atomic_store(&r->status, (int)CLAST_ERROR_CANCELLED);
 	if (atomic_load_explicit(&r->status, memory_order_relaxed))
 		atomic_store_explicit(&r->stop, i, memory_order_relaxed);
 }
@@ -162,7 +162,7 @@ static void run_stretch(void *context, size_t worker, size_t workers)
 	const specialisation *s = r->spec;
 	const unsigned mode = run_enter_float_mode(r);
 	const clast_session_options *o = &r->s->options;
-	const bool watched = o->profile || o->observe, timed = !worker && (o->profile || o->progress);
+	const bool profiled = o->profile || o->activity, watched = profiled || o->observe, timed = !worker && (profiled || o->progress);
 	for (uint32_t i = x->first; i < x->end; i++) {
 		const spec_step *step = &s->steps[i];
 		const uint64_t start = timed ? now_ns() : 0;
@@ -198,6 +198,7 @@ static clast_status run_single(run *r, uint32_t i)
 {
 	const specialisation *s = r->spec;
 	const uint64_t start = now_ns();
+	r->on_device = false;
 	const clast_status status = s->steps[i].mode == MODE_LATE ?
 	                                    late_step(r, i) :
 	                                    run_on_device(r, s, &s->steps[i], &r->s->plan->steps[s->block->first_step + i]);
@@ -214,10 +215,15 @@ static clast_status run_host(run *r, uint32_t *i)
 	const specialisation *s = r->spec;
 	const plan_block *b = s->block;
 	stretch x = { r, *i, *i };
+	r->on_device = false;
+	if (r->sides.dev && s->steps[*i].mode == MODE_NOTHING) { /* no reason to wake the pool, whose CPUs the device may use */
+		run_watch(r, *i, now_ns());
+		++*i;
+		return CLAST_OK;
+	}
 	if (r->sides.dev) {
 		x.end++;
-		const clast_status status =
-		        s->steps[*i].mode == MODE_NOTHING ? CLAST_OK : run_before_host(r, &r->s->plan->steps[b->first_step + *i]);
+		const clast_status status = run_before_host(r, &r->s->plan->steps[b->first_step + *i]);
 		if (status)
 			return status;
 	}
@@ -264,6 +270,8 @@ static clast_status list_bases(run *r, const tensor_view *inputs)
 static clast_status bring_outputs(run *r)
 {
 	clast_status status = CLAST_OK;
+	if (r->sides.dev)
+		device_queue_mark(r->sides.queue, SIZE_MAX);
 	for (uint32_t i = 0; !status && i < r->spec->block->output_count; i++)
 		status = run_bring_value(r, r->s->plan->refs[r->spec->block->outputs + i]);
 	return status;

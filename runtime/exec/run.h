@@ -26,6 +26,7 @@ struct run {
 	/* The step after whose barrier all workers stop. A worker that is behind must not see the end that one ahead has met: it
 	 * would miss a barrier. */
 	_Atomic uint32_t stop;
+	bool on_device;         /* where the step at hand runs */
 	_Atomic bool cancelled; /* calls leave out the tasks that they have not begun */
 	uint64_t asked;         /* when worker 0 last asked the caller whether to go on */
 	double fraction;        /* of the steps, for the caller */

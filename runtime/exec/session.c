@@ -208,7 +208,7 @@ clast_status clast_session_create(clast_plan *plan, const clast_session_options 
 	if (!o.pool)
 		s->pool = s->own_pool;
 	if (!status && plan->device)
-		status = device_queue_create(plan->device, &s->queue, d);
+		status = device_queue_create(plan->device, o.profile || o.activity, &s->queue, d);
 	const plan_block *b = &plan->blocks[0];
 	s->outputs = mem_calloc(&s->memory, b->output_count * sizeof *s->outputs + 1);
 	s->copies = mem_calloc(&s->memory, b->output_count * sizeof *s->copies + 1);
@@ -231,6 +231,7 @@ void clast_session_free(clast_session **session)
 	*session = NULL;
 	const plan_block *b = &s->plan->blocks[0];
 	mem *a = &s->memory;
+	session_end_runner(s);
 	block_done(&s->last);
 	bump_release(&s->strings);
 	device_queue_free(&s->queue); /* which waits for what still reads the memory freed next */
@@ -386,7 +387,7 @@ static clast_status give_output(clast_session *s, uint32_t i, clast_tensor **out
 	return CLAST_OK;
 }
 
-clast_status clast_session_run(clast_session *s, size_t input_count, const clast_tensor *const *inputs, size_t output_count,
+clast_status session_check_run(const clast_session *s, size_t input_count, const clast_tensor *const *inputs, size_t output_count,
                                clast_tensor **outputs, clast_diag *d)
 {
 	if (!s || (input_count && !inputs) || (output_count && !outputs))
@@ -395,6 +396,14 @@ clast_status clast_session_run(clast_session *s, size_t input_count, const clast
 	if (input_count != b->input_count || output_count > b->output_count)
 		return fail(d, CLAST_ERROR_ARGUMENT, "the model has %u inputs and %u outputs, found %zu and %zu", b->input_count,
 		            b->output_count, input_count, output_count);
+	if (session_is_taken(s))
+		return fail(d, CLAST_ERROR_ARGUMENT, "the session has a run under way: wait for it with clast_session_wait");
+	return CLAST_OK;
+}
+
+clast_status session_run(clast_session *s, size_t input_count, const clast_tensor *const *inputs, size_t output_count,
+                         clast_tensor **outputs, clast_diag *d)
+{
 	block_done(&s->last);
 	bump_release(&s->strings);
 	tensor_view *views = mem_array(&s->runtime.memory, input_count + 1, sizeof *views);
@@ -406,10 +415,21 @@ clast_status clast_session_run(clast_session *s, size_t input_count, const clast
 	}
 	if (!status)
 		status = block_run(s, 0, views, &s->last, d);
+	session_tell_times(s, status);
 	for (uint32_t i = 0; !status && i < output_count; i++)
 		status = give_output(s, i, &outputs[i], d);
 	mem_free(&s->runtime.memory, views, (input_count + 1) * sizeof *views);
 	if (status && d)
 		d->status = status;
 	return status;
+}
+
+clast_status clast_session_run(clast_session *s, size_t input_count, const clast_tensor *const *inputs, size_t output_count,
+                               clast_tensor **outputs, clast_diag *d)
+{
+	const clast_status status = session_check_run(s, input_count, inputs, output_count, outputs, d);
+	if (status)
+		return status;
+	atomic_store(&s->cancel, false);
+	return session_run(s, input_count, inputs, output_count, outputs, d);
 }

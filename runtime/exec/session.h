@@ -28,6 +28,8 @@ typedef struct cached {
 	bool busy;
 } cached;
 
+typedef struct session_runner session_runner;
+
 struct clast_session {
 	clast_plan *plan;
 	mem memory;
@@ -36,6 +38,8 @@ struct clast_session {
 	clast_limits limits;
 	clast_pool *pool;       /* the caller's or own_pool */
 	clast_pool *own_pool;
+	_Atomic bool cancel;    /* the run under way is to end; set from any thread */
+	session_runner *runner; /* of asynchronous runs, made for the first of them */
 	device_queue *queue;    /* NULL: the plan has no device */
 	cached cache[SESSION_CACHE];
 	uint64_t clock;
@@ -58,6 +62,17 @@ void block_done(run **r);
 
 /* The specialisation for these inputs, made if it is not cached. */
 clast_status session_specialise(clast_session *s, uint32_t block, const tensor_view *inputs, cached **out, clast_diag *d);
+/* What clast_session_run does, and its checks of the arguments. */
+clast_status session_run(clast_session *s, size_t input_count, const clast_tensor *const *inputs, size_t output_count,
+                         clast_tensor **outputs, clast_diag *d);
+clast_status session_check_run(const clast_session *s, size_t input_count, const clast_tensor *const *inputs, size_t output_count,
+                               clast_tensor **outputs, clast_diag *d);
+/* Asynchronous runs (async.c): whether one is under way or waits to be waited for; cancels it and ends the thread. */
+bool session_is_taken(const clast_session *s);
+void session_end_runner(clast_session *s);
+
+/* Profile: what the device did in a run, now that it has ended; forgotten if it failed. */
+void session_tell_times(clast_session *s, clast_status of_run);
 /* Copies a view by the copy kernel where it can, else element by element. */
 void fast_copy(const tensor_view *to, const tensor_view *from);
 

@@ -42,7 +42,7 @@ void pair_open(void)
 	const char *name = getenv("CLAST_TEST_DEVICE");
 	if (device_open(name ? name : "opencl", &dev, &d))
 		cr_skip_test("no OpenCL device to test on: %s", d.message);
-	cr_assert_eq(device_queue_create(dev, &queue, &d), CLAST_OK, "%s", d.message);
+	cr_assert_eq(device_queue_create(dev, false, &queue, &d), CLAST_OK, "%s", d.message);
 }
 
 void pair_close(void)

@@ -119,7 +119,7 @@ static float run_once(uint8_t op)
 	device *x = open_or_skip();
 	mem_init(&m, NULL, 0);
 	bump_init(&region, &m);
-	cr_assert_eq(device_queue_create(x, &q, &d), CLAST_OK);
+	cr_assert_eq(device_queue_create(x, false, &q, &d), CLAST_OK);
 	cr_assert_eq(make_call(x, op, &region, &call, &d), CLAST_OK, "%s", d.message);
 	for (int i = 0; i < 2; i++)
 		cr_assert_eq(device_alloc(x, sizeof v, v, &args[i].memory, &d), CLAST_OK);
@@ -179,4 +179,17 @@ Test(devices, a_damaged_cache_is_ignored_and_replaced)
 	cr_expect_float_eq(run_once(PROGRAM_SQRT), 6.0f, 1e-5f);
 	cached_file(cache, path, sizeof path);
 	unlink(path);
+}
+
+Test(devices, what_a_device_can_do_is_measured)
+{
+	clast_diag d = { 0 };
+	const char *name = getenv("CLAST_TEST_DEVICE");
+	device *x = open_or_skip();
+	clast_device_speed speed = { 0 };
+	cr_expect_eq(clast_device_measure(name ? name : "opencl", &speed, &d), CLAST_OK, "%s", d.message);
+	cr_expect(speed.gflops > 0 && speed.gbytes > 0);
+	cr_expect_eq(clast_device_measure("cpu", &speed, &d), CLAST_ERROR_ARGUMENT);
+	cr_expect_eq(clast_device_measure("opencl", NULL, &d), CLAST_ERROR_ARGUMENT);
+	device_close(&x);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "pair.h"
 
@@ -137,6 +138,113 @@ Test(sessions, steps_on_either_side_are_counted)
 	OK(clast_plan_get_report(plan, &report));
 	cr_expect_geq(report.device_steps, 2);
 	cr_expect_eq(report.cpu_steps, 1); /* CumSum */
+	clast_plan_free(&plan);
+	clast_model_free(&m);
+}
+/* ---- Times ---- */
+
+typedef struct record {
+	size_t kinds[4], bytes[4], outside, steps;
+	uint64_t start; /* of the run */
+	uint64_t last;
+} record;
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What is told of a run lies between its start and now, but for how well two clocks can be compared. */
+static void note(void *context, clast_activity what, size_t step, size_t bytes, uint64_t start, uint64_t end)
+{
+	record *r = context;
+	r->kinds[what]++;
+	r->bytes[what] += bytes;
+	r->outside += end < start || start + 1000000 < r->start || end > now_ns() + 1000000;
+	(void)step;
+}
+
+static void note_step(void *context, size_t step, uint64_t start, uint64_t end)
+{
+	record *r = context;
+	(void)step, (void)start, (void)end;
+	r->steps++;
+}
+
+Test(sessions, times_of_the_device_are_told_on_the_clock_of_the_host)
+{
+	const char *name = device_or_skip();
+	clast_diag diag = { 0 };
+	clast_model *m = make_model();
+	clast_plan *plan = NULL;
+	clast_session *session = NULL;
+	clast_tensor *x = NULL;
+	record r = { 0 };
+	const clast_plan_options po = { .struct_size = sizeof po, .device = name };
+	const clast_session_options so = { .struct_size = sizeof so, .threads = 1, .profile = note_step, .profile_context = &r,
+		                           .activity = note, .activity_context = &r };
+	OK(clast_plan_create(m, &po, &plan, &diag));
+	OK(clast_session_create(plan, &so, &session, &diag));
+	OK(clast_tensor_create(CLAST_FLOAT32, 4, (int64_t[]){ 1, 5, 7, 9 }, NULL, &x, &diag));
+	for (int i = 0; i < 2; i++) {
+		clast_tensor *y = NULL;
+		memset(&r, 0, sizeof r);
+		r.start = now_ns();
+		OK(clast_session_run(session, 1, (const clast_tensor *const *)&x, 1, &y, &diag));
+		cr_expect_eq(r.outside, 0);
+		cr_expect_geq(r.kinds[CLAST_ACTIVITY_DEVICE], 2);
+		cr_expect_eq(r.steps, r.kinds[CLAST_ACTIVITY_DEVICE] + r.kinds[CLAST_ACTIVITY_CPU]);
+		/* CumSum between two convolutions: its input down and its output up, the model's input up and its output down. */
+		cr_expect_eq(r.bytes[CLAST_ACTIVITY_UPLOAD], 2 * 5 * 7 * 9 * sizeof(float));
+		cr_expect_eq(r.bytes[CLAST_ACTIVITY_DOWNLOAD], 2 * 5 * 7 * 9 * sizeof(float));
+	}
+	clast_tensor_free(&x);
+	clast_session_free(&session);
+	clast_plan_free(&plan);
+	clast_model_free(&m);
+}
+
+/* ---- Runs that nobody waits for ---- */
+
+Test(sessions, the_device_runs_while_the_caller_does_not_wait)
+{
+	const char *name = device_or_skip();
+	clast_diag diag = { 0 };
+	clast_model *m = make_model();
+	clast_plan *plan = NULL;
+	clast_session *session = NULL;
+	const clast_plan_options po = { .struct_size = sizeof po, .device = name };
+	const clast_session_options so = { .struct_size = sizeof so, .threads = 1 };
+	OK(clast_plan_create(m, &po, &plan, &diag));
+	OK(clast_session_create(plan, &so, &session, &diag));
+	for (int i = 0; i < 4; i++) {
+		const int64_t dims[4] = { 1, 5, 6 + i % 2, 9 };
+		float now[400], later[400];
+		clast_tensor *x = NULL, *y = NULL;
+		rng r = { (uint64_t)i };
+		OK(clast_tensor_create(CLAST_FLOAT32, 4, dims, NULL, &x, &diag));
+		for (size_t k = 0; k < clast_tensor_count(x); k++)
+			((float *)clast_tensor_data(x))[k] = rng_float(&r);
+		OK(clast_session_run(session, 1, (const clast_tensor *const *)&x, 1, &y, &diag));
+		OK(clast_tensor_read(y, now, clast_tensor_count(y) * sizeof(float)));
+		y = NULL;
+		OK(clast_session_run_async(session, 1, (const clast_tensor *const *)&x, 1, &y, &diag));
+		OK(clast_session_wait(session, &diag));
+		OK(clast_tensor_read(y, later, clast_tensor_count(y) * sizeof(float)));
+		cr_expect_arr_eq(now, later, clast_tensor_count(y) * sizeof(float));
+		y = NULL;
+		OK(clast_session_run_async(session, 1, (const clast_tensor *const *)&x, 1, &y, &diag));
+		if (i < 3) {
+			clast_session_cancel(session);
+			const clast_status s = clast_session_wait(session, &diag);
+			cr_expect(s == CLAST_OK || s == CLAST_ERROR_CANCELLED);
+		} else {
+			clast_session_free(&session); /* while it runs */
+		}
+		clast_tensor_free(&x);
+	}
 	clast_plan_free(&plan);
 	clast_model_free(&m);
 }

@@ -1,4 +1,4 @@
-/* Devices, memory, calls and queues of OpenCL. */
+/* Devices and calls of OpenCL, and the table of all that the backend does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,46 +170,6 @@ static const weights_packing *packing(const device *dev, packing_id id)
 	return opencl_packing(id);
 }
 
-/* ---- Memory ---- */
-
-typedef struct opencl_memory {
-	device_memory base;
-	opencl_device *device;
-	cl_mem buffer;
-} opencl_memory;
-
-static clast_status alloc_memory(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d)
-{
-	opencl_device *x = (opencl_device *)dev;
-	cl_int e;
-	if (bytes > x->info.largest_bytes)
-		return fail(d, CLAST_ERROR_MEMORY, "OpenCL: a buffer of %zu bytes; %s allows %llu", bytes, x->info.name,
-		            (unsigned long long)x->info.largest_bytes);
-	opencl_memory *m = mem_calloc(&x->memory, sizeof *m);
-	if (!m)
-		return fail_memory(d, sizeof *m);
-	const size_t size = bytes ? bytes : 4;
-	const bool copy = content && bytes;
-	m->buffer = x->cl->clCreateBuffer(x->context, CL_MEM_READ_WRITE | (copy ? CL_MEM_COPY_HOST_PTR : 0), size,
-	                                  copy ? (void *)content : NULL, &e);
-	if (e) {
-		mem_free(&x->memory, m, sizeof *m);
-		return opencl_failed(e, "clCreateBuffer", d);
-	}
-	m->base = (device_memory){ &device_opencl, bytes };
-	m->device = x;
-	*out = &m->base;
-	return CLAST_OK;
-}
-
-static void free_memory(device_memory *base)
-{
-	opencl_memory *m = (opencl_memory *)base;
-	opencl_device *x = m->device;
-	x->cl->clReleaseMemObject(m->buffer);
-	mem_free(&x->memory, m, sizeof *m);
-}
-
 /* ---- Calls ---- */
 
 static clast_status create_call(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
@@ -242,94 +202,6 @@ static clast_status create_call(device *dev, kernel_id kernel, const void *param
 	return s;
 }
 
-/* ---- Queues ---- */
-
-typedef struct opencl_queue {
-	device_queue base;
-	opencl_device *device;
-	cl_command_queue queue;
-} opencl_queue;
-
-static clast_status create_queue(device *dev, device_queue **out, clast_diag *d)
-{
-	opencl_device *x = (opencl_device *)dev;
-	cl_int e;
-	opencl_queue *q = mem_calloc(&x->memory, sizeof *q);
-	if (!q)
-		return fail_memory(d, sizeof *q);
-	q->queue = x->cl->clCreateCommandQueue(x->context, x->id, 0, &e);
-	if (e) {
-		mem_free(&x->memory, q, sizeof *q);
-		return opencl_failed(e, "clCreateCommandQueue", d);
-	}
-	q->base.backend = &device_opencl;
-	q->device = x;
-	*out = &q->base;
-	return CLAST_OK;
-}
-
-static void free_queue(device_queue *base)
-{
-	opencl_queue *q = (opencl_queue *)base;
-	opencl_device *x = q->device;
-	x->cl->clFinish(q->queue);
-	x->cl->clReleaseCommandQueue(q->queue);
-	mem_free(&x->memory, q, sizeof *q);
-}
-
-static cl_int set_arguments(const opencl_api *cl, const device_call *c, size_t n, const device_arg *args)
-{
-	cl_uint at = 0;
-	cl_int e = CL_SUCCESS;
-	for (size_t i = 0; i < n && i < OPENCL_MAX_OPERANDS && !e; i++) {
-		if (!(c->operands >> i & 1))
-			continue;
-		const cl_ulong offset = args[i].offset_bytes;
-		const opencl_memory *m = (const opencl_memory *)args[i].memory;
-		e = m ? cl->clSetKernelArg(c->program->kernel, at++, sizeof m->buffer, &m->buffer) : CL_INVALID_ARG_VALUE;
-		if (!e)
-			e = cl->clSetKernelArg(c->program->kernel, at++, sizeof offset, &offset);
-	}
-	return e ? e : cl->clSetKernelArg(c->program->kernel, at, c->args_bytes, c->args);
-}
-
-static clast_status launch(device_queue *base, const device_call *c, size_t n, const device_arg *args, clast_diag *d)
-{
-	const opencl_queue *q = (opencl_queue *)base;
-	opencl_device *x = q->device;
-	if (!c->program)
-		return CLAST_OK;
-	pthread_mutex_lock(&x->lock);
-	cl_int e = set_arguments(x->cl, c, n, args);
-	const bool set = !e;
-	if (set)
-		e = x->cl->clEnqueueNDRangeKernel(q->queue, c->program->kernel, 3, NULL, c->global, c->local, 0, NULL, NULL);
-	pthread_mutex_unlock(&x->lock);
-	return opencl_failed(e, set ? "clEnqueueNDRangeKernel" : "clSetKernelArg", d);
-}
-
-static clast_status write_memory(device_queue *base, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d)
-{
-	const opencl_queue *q = (opencl_queue *)base;
-	const opencl_memory *m = (opencl_memory *)to;
-	return opencl_failed(q->device->cl->clEnqueueWriteBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, from, 0, NULL, NULL),
-	                     "clEnqueueWriteBuffer", d);
-}
-
-static clast_status read_memory(device_queue *base, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d)
-{
-	const opencl_queue *q = (opencl_queue *)base;
-	const opencl_memory *m = (const opencl_memory *)from;
-	return opencl_failed(q->device->cl->clEnqueueReadBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, to, 0, NULL, NULL),
-	                     "clEnqueueReadBuffer", d);
-}
-
-static clast_status finish(device_queue *base, clast_diag *d)
-{
-	const opencl_queue *q = (opencl_queue *)base;
-	return opencl_failed(q->device->cl->clFinish(q->queue), "clFinish", d);
-}
-
 const device_backend device_opencl = {
 	.name = "opencl",
 	.count = count_devices,
@@ -338,13 +210,16 @@ const device_backend device_opencl = {
 	.close = close_device,
 	.computes = computes,
 	.packing = packing,
-	.alloc = alloc_memory,
-	.free = free_memory,
+	.alloc = opencl_alloc,
+	.free = opencl_free,
 	.call_create = create_call,
-	.queue_create = create_queue,
-	.queue_free = free_queue,
-	.launch = launch,
-	.write = write_memory,
-	.read = read_memory,
-	.finish = finish,
+	.queue_create = opencl_queue_create,
+	.queue_free = opencl_queue_free,
+	.launch = opencl_launch,
+	.write = opencl_write,
+	.read = opencl_read,
+	.finish = opencl_finish,
+	.mark = opencl_mark,
+	.times = opencl_times,
+	.measure = opencl_measure,
 };

@@ -44,6 +44,54 @@ struct device_call {
 clast_status opencl_compile(opencl_device *x, const opencl_work *w, opencl_program **out, clast_diag *d);
 void opencl_release_programs(opencl_device *x);
 
+/* ---- Memory and queues (queue.c) ---- */
+
+typedef struct opencl_memory {
+	device_memory base;
+	opencl_device *device;
+	cl_mem buffer;
+} opencl_memory;
+
+/* One thing enqueued on a queue that keeps times. */
+typedef struct opencl_stamp {
+	cl_event event;       /* NULL: it could not be enqueued */
+	uint64_t asked_ns;    /* by the host's clock, just before it was enqueued */
+	device_work what;
+	uint32_t mark;
+	size_t tag, bytes;
+} opencl_stamp;
+
+typedef struct opencl_queue {
+	device_queue base;
+	opencl_device *device;
+	cl_command_queue queue;
+	bool timed;
+	size_t tag;
+	uint32_t mark;
+	opencl_stamp *stamps;
+	size_t stamp_count, stamp_capacity;
+} opencl_queue;
+
+clast_status opencl_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d);
+void opencl_free(device_memory *memory);
+clast_status opencl_queue_create(device *dev, bool timed, device_queue **out, clast_diag *d);
+void opencl_queue_free(device_queue *queue);
+clast_status opencl_launch(device_queue *queue, const device_call *c, size_t n, const device_arg *args, clast_diag *d);
+clast_status opencl_write(device_queue *queue, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d);
+clast_status opencl_read(device_queue *queue, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d);
+clast_status opencl_finish(device_queue *queue, clast_diag *d);
+
+/* ---- Times (times.c) ---- */
+
+/* Where the event of what is enqueued next goes; NULL where no times are kept. */
+cl_event *opencl_stamp_next(opencl_queue *q, device_work what, size_t bytes);
+void opencl_mark(device_queue *queue, size_t tag);
+clast_status opencl_times(device_queue *queue, void (*tell)(void *context, const device_time *t), void *context, clast_diag *d);
+void opencl_forget_times(opencl_queue *q);
+
+/* speed.c */
+clast_status opencl_measure(device *dev, double *gflops, double *gbytes, clast_diag *d);
+
 /* ---- Binaries on disk ---- */
 
 typedef struct opencl_binary {

@@ -72,7 +72,15 @@ static void run(worker *w, clast_session *s, int *left, int i)
 	for (size_t k = 0; k < clast_tensor_count(x); k++)
 		((float *)clast_tensor_data(x))[k] = (float)(k * 29 % 32) / 32 - 0.5f;
 	*left = i % 2 ? -1 : (int)(w->index + (size_t)i) % 4;
-	const clast_status status = clast_session_run(s, 1, (const clast_tensor *const *)&x, 3, out, NULL);
+	clast_status status;
+	if (i % 4 < 2) {
+		status = clast_session_run(s, 1, (const clast_tensor *const *)&x, 3, out, NULL);
+	} else {
+		NEED(!clast_session_run_async(s, 1, (const clast_tensor *const *)&x, 3, out, NULL));
+		if (i % 4 == 2)
+			clast_session_cancel(s);
+		status = clast_session_wait(s, NULL);
+	}
 	if (i % 2 && status)
 		w->failed = "a run that was not cancelled failed";
 	if (!status && *(int64_t *)clast_tensor_data(out[2]) != CHANNELS)

@@ -1,0 +1,125 @@
+/* Memory of the device, and queues that run calls and copies in order. */
+#include "opencl.h"
+
+/* ---- Memory ---- */
+
+clast_status opencl_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d)
+{
+	opencl_device *x = (opencl_device *)dev;
+	cl_int e;
+	if (bytes > x->info.largest_bytes)
+		return fail(d, CLAST_ERROR_MEMORY, "OpenCL: a buffer of %zu bytes; %s allows %llu", bytes, x->info.name,
+		            (unsigned long long)x->info.largest_bytes);
+	opencl_memory *m = mem_calloc(&x->memory, sizeof *m);
+	if (!m)
+		return fail_memory(d, sizeof *m);
+	const size_t size = bytes ? bytes : 4;
+	const bool copy = content && bytes;
+	m->buffer = x->cl->clCreateBuffer(x->context, CL_MEM_READ_WRITE | (copy ? CL_MEM_COPY_HOST_PTR : 0), size,
+	                                  copy ? (void *)content : NULL, &e);
+	if (e) {
+		mem_free(&x->memory, m, sizeof *m);
+		return opencl_failed(e, "clCreateBuffer", d);
+	}
+	m->base = (device_memory){ &device_opencl, bytes };
+	m->device = x;
+	*out = &m->base;
+	return CLAST_OK;
+}
+
+void opencl_free(device_memory *base)
+{
+	opencl_memory *m = (opencl_memory *)base;
+	opencl_device *x = m->device;
+	x->cl->clReleaseMemObject(m->buffer);
+	mem_free(&x->memory, m, sizeof *m);
+}
+
+/* ---- Queues ---- */
+
+clast_status opencl_queue_create(device *dev, bool timed, device_queue **out, clast_diag *d)
+{
+	opencl_device *x = (opencl_device *)dev;
+	cl_int e;
+	opencl_queue *q = mem_calloc(&x->memory, sizeof *q);
+	if (!q)
+		return fail_memory(d, sizeof *q);
+	q->queue = x->cl->clCreateCommandQueue(x->context, x->id, timed ? CL_QUEUE_PROFILING_ENABLE : 0, &e);
+	if (e) {
+		mem_free(&x->memory, q, sizeof *q);
+		return opencl_failed(e, "clCreateCommandQueue", d);
+	}
+	q->base.backend = &device_opencl;
+	q->device = x;
+	q->timed = timed;
+	*out = &q->base;
+	return CLAST_OK;
+}
+
+void opencl_queue_free(device_queue *base)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	opencl_device *x = q->device;
+	x->cl->clFinish(q->queue);
+	opencl_forget_times(q);
+	mem_free(&x->memory, q->stamps, q->stamp_capacity * sizeof *q->stamps);
+	x->cl->clReleaseCommandQueue(q->queue);
+	mem_free(&x->memory, q, sizeof *q);
+}
+
+static cl_int set_arguments(const opencl_api *cl, const device_call *c, size_t n, const device_arg *args)
+{
+	cl_uint at = 0;
+	cl_int e = CL_SUCCESS;
+	for (size_t i = 0; i < n && i < OPENCL_MAX_OPERANDS && !e; i++) {
+		if (!(c->operands >> i & 1))
+			continue;
+		const cl_ulong offset = args[i].offset_bytes;
+		const opencl_memory *m = (const opencl_memory *)args[i].memory;
+		e = m ? cl->clSetKernelArg(c->program->kernel, at++, sizeof m->buffer, &m->buffer) : CL_INVALID_ARG_VALUE;
+		if (!e)
+			e = cl->clSetKernelArg(c->program->kernel, at++, sizeof offset, &offset);
+	}
+	return e ? e : cl->clSetKernelArg(c->program->kernel, at, c->args_bytes, c->args);
+}
+
+clast_status opencl_launch(device_queue *base, const device_call *c, size_t n, const device_arg *args, clast_diag *d)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	opencl_device *x = q->device;
+	if (!c->program)
+		return CLAST_OK;
+	pthread_mutex_lock(&x->lock);
+	cl_int e = set_arguments(x->cl, c, n, args);
+	const bool set = !e;
+	if (set)
+		e = x->cl->clEnqueueNDRangeKernel(q->queue, c->program->kernel, 3, NULL, c->global, c->local, 0, NULL,
+		                                  opencl_stamp_next(q, DEVICE_KERNEL, 0));
+	pthread_mutex_unlock(&x->lock);
+	return opencl_failed(e, set ? "clEnqueueNDRangeKernel" : "clSetKernelArg", d);
+}
+
+clast_status opencl_write(device_queue *base, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	const opencl_memory *m = (const opencl_memory *)to;
+	return opencl_failed(q->device->cl->clEnqueueWriteBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, from, 0, NULL,
+	                                                       opencl_stamp_next(q, DEVICE_WRITE, bytes)),
+	                     "clEnqueueWriteBuffer", d);
+}
+
+clast_status opencl_read(device_queue *base, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	const opencl_memory *m = (const opencl_memory *)from;
+	return opencl_failed(q->device->cl->clEnqueueReadBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, to, 0, NULL,
+	                                                       opencl_stamp_next(q, DEVICE_READ, bytes)),
+	                     "clEnqueueReadBuffer", d);
+}
+
+clast_status opencl_finish(device_queue *base, clast_diag *d)
+{
+	const opencl_queue *q = (opencl_queue *)base;
+	return opencl_failed(q->device->cl->clFinish(q->queue), "clFinish", d);
+}
+
