@@ -16,6 +16,17 @@ typedef struct copy_params {
 
 enum { COPY_OUT, COPY_IN };
 
+/* out[i.., 2 * j + k] = in_k[i.., j] for k = 0, 1 and elements of 4 bytes: joins two tensors element by element, as a Concat of
+ * channels does whose output is written in the order that a shuffle of two groups leaves. j is the last axis, along which both
+ * inputs have stride 1; out[] and in[][] hold the strides of the axes before it. rank >= 1. */
+typedef struct interleave_params {
+	uint32_t rank;
+	size_t extent[KERNEL_MAX_AXES];
+	ptrdiff_t in[2][KERNEL_MAX_AXES], out[KERNEL_MAX_AXES];
+} interleave_params;
+
+enum { INTERLEAVE_OUT, INTERLEAVE_IN }; /* and INTERLEAVE_IN + 1 */
+
 /* out[i..] = value. */
 typedef struct fill_params {
 	uint32_t element_bytes;

@@ -1,4 +1,5 @@
-/* Concat as one strided copy for each input that was not produced in its place. */
+/* Concat as one strided copy for each input that was not produced in its place. Two inputs that alternate in memory, as channels do whose
+ * order a shuffle asks for, are woven by one kernel. */
 #include <string.h>
 
 #include "lower.h"
@@ -20,11 +21,41 @@ static bool accepts(const lower_node *x, port *ports)
 	return true;
 }
 
+/* Whether the two inputs take turns along the innermost axis of the output. */
+static bool alternate(const lowering *l, int axis, interleave_params *p)
+{
+	const tensor_view *y = &l->out_view[0], *x = l->in_view;
+	tensor_view slot = *y;
+	const tensor_view *views[3] = { &slot, &x[0], l->n_in == 2 ? &x[1] : &x[0] };
+	size_t rank, extent[VIEW_MAX_FACTORS];
+	ptrdiff_t stride[3][VIEW_MAX_FACTORS], *strides[3] = { stride[0], stride[1], stride[2] };
+	slot.data = NULL;
+	if (l->n_in != 2 || (l->slotted && (l->slotted[0] || l->slotted[1])) || clast_dtype_bytes(y->dtype) != 4 || !view_count(&x[0]) ||
+	    x[0].dims[axis] != x[1].dims[axis] || axis_offset(y, axis, x[0].dims[axis]) != 1 ||
+	    !view_slice(&slot, axis, 0, x[0].dims[axis], 1) || !lower_walk(3, views, &rank, extent, strides))
+		return false;
+	*p = (interleave_params){ .rank = (uint32_t)rank };
+	for (size_t i = 0; i < rank; i++) {
+		p->extent[i] = extent[i];
+		p->out[i] = stride[0][i];
+		p->in[0][i] = stride[1][i];
+		p->in[1][i] = stride[2][i];
+	}
+	return rank && p->out[rank - 1] == 2 && p->in[0][rank - 1] == 1 && p->in[1][rank - 1] == 1;
+}
+
 static clast_status lower(lowering *l)
 {
 	const tensor_view *y = &l->out_view[0];
 	const int axis = axis_of(l->n, y->rank);
+	interleave_params p;
 	int64_t at = 0;
+	if (alternate(l, axis, &p)) {
+		const lower_arg args[] = { { ARG_OUT, 0, 0 }, { ARG_IN, 0, 0 }, { ARG_IN, 1, 0 } };
+		const clast_status s = lower_emit(l, KERNEL_interleave, &p, 3, args);
+		if (s != CLAST_ERROR_UNSUPPORTED) /* devices have no such kernel */
+			return s;
+	}
 	for (uint32_t i = 0; i < l->n_in; i++) {
 		const tensor_view *x = &l->in_view[i];
 		tensor_view slot = *y;

@@ -432,8 +432,7 @@ bool lower_refine(size_t n, const tensor_view *const *views, int first, int end,
 	return true;
 }
 
-/* Axes in the memory order of the first view, so that the innermost is the fast one, then merged. */
-static bool walk_views(size_t n, const tensor_view *const *views, size_t *rank, size_t *extent, ptrdiff_t *const *stride)
+bool lower_walk(size_t n, const tensor_view *const *views, size_t *rank, size_t *extent, ptrdiff_t *const *stride)
 {
 	if (!lower_refine(n, views, 0, views[0]->rank, rank, extent, stride))
 		return false;
@@ -462,7 +461,7 @@ bool lower_copy_params(const tensor_view *to, const tensor_view *from, copy_para
 	size_t extent[VIEW_MAX_FACTORS], rank;
 	ptrdiff_t a[VIEW_MAX_FACTORS], b[VIEW_MAX_FACTORS], *strides[2] = { a, b };
 	*c = (copy_params){ .element_bytes = (uint32_t)clast_dtype_bytes(to->dtype) };
-	if (!walk_views(2, views, &rank, extent, strides))
+	if (!lower_walk(2, views, &rank, extent, strides))
 		return false;
 	c->rank = (uint32_t)rank;
 	for (size_t i = 0; i < rank; i++) {
@@ -524,7 +523,7 @@ clast_status lower_eltwise(lowering *l)
 		strides[i] = store[i];
 	for (uint32_t i = 1; i < n; i++)
 		views[i] = &l->fused_view[i - 1];
-	if (!walk_views(n, views, &rank, extent, strides))
+	if (!lower_walk(n, views, &rank, extent, strides))
 		return CLAST_ERROR_UNSUPPORTED;
 	p.rank = (uint32_t)rank;
 	for (size_t a = 0; a < rank; a++)

@@ -212,6 +212,10 @@ bool fuse_columns(lowering *l, uint32_t i, int axis, const axis_run *out, tensor
  * logical axes, outermost first. Not merged. False if there are too many. */
 bool lower_refine(size_t n, const tensor_view *const *views, int first, int end, size_t *rank, size_t *extent, ptrdiff_t *const *stride);
 
+/* All axes of views of the same dims, split ones taken apart, in the memory order of the first view, outermost first, and merged; false if
+ * kernels cannot walk so many. The arrays have VIEW_MAX_FACTORS entries. */
+bool lower_walk(size_t n, const tensor_view *const *views, size_t *rank, size_t *extent, ptrdiff_t *const *stride);
+
 /* Calls made by the runtime itself. */
 /* Element-wise group: operands in fused_view, result in out_view[0]. */
 clast_status lower_eltwise(lowering *l);

@@ -125,6 +125,56 @@ Test(copy, cuts_large_copies_into_tasks)
 	check_copy(&r, &p, random_bytes(&r, 400000), 100000, 0);
 }
 
+static void check_interleave(rng *r, const interleave_params *p)
+{
+	const size_t inner = p->extent[p->rank - 1];
+	size_t rows = 1, count[3];
+	copy_params at = { .rank = p->rank - 1 };
+	memcpy(at.extent, p->extent, sizeof at.extent);
+	for (size_t i = 0; i < at.rank; i++)
+		rows *= p->extent[i];
+	for (int k = 0; k < 3; k++)
+		count[k] = span(at.rank, p->extent, k ? p->in[k - 1] : p->out) + (k ? inner : 2 * inner) - 1;
+	const char *in[2] = { random_bytes(r, count[1] * 4), random_bytes(r, count[2] * 4) };
+	char *want = memory_new(count[0] * 4);
+	memset(want, 0x5a, count[0] * 4);
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < 2 * inner; j++)
+			memcpy(want + 4 * (offset_at(&at, p->out, i) + (ptrdiff_t)j),
+			       in[j % 2] + 4 * (offset_at(&at, p->in[j % 2], i) + (ptrdiff_t)(j / 2)), 4);
+	EACH_ISA(t)
+	{
+		char *out = memory_new(count[0] * 4);
+		memset(out, 0x5a, count[0] * 4);
+		void *args[] = { out, (void *)(uintptr_t)in[0], (void *)(uintptr_t)in[1] };
+		run_pieces(r, t->kernel[KERNEL_interleave], p, args);
+		cr_assert(same_bits(out, want, count[0] * 4), "%s: %zu rows of %zu", t->isa, rows, inner);
+	}
+	memory_free_all();
+}
+
+Test(interleave, takes_elements_of_both_in_turn)
+{
+	rng r = { 65 };
+	for (size_t inner = 1; inner <= 70; inner++)
+		for (int n = 0; n < 4; n++) {
+			interleave_params p = { .rank = (uint32_t)rng_range(&r, 1, 4) };
+			ptrdiff_t *strides[3] = { p.out, p.in[0], p.in[1] };
+			p.extent[p.rank - 1] = inner;
+			for (size_t i = 0; i + 1 < p.rank; i++)
+				p.extent[i] = rng_range(&r, 1, 7);
+			for (int k = 0; k < 3; k++) {
+				size_t step = (k ? inner : 2 * inner) + (rng_chance(&r, 50) ? rng_range(&r, 0, 5) : 0);
+				for (size_t i = p.rank - 1; i-- > 0; step *= p.extent[i])
+					strides[k][i] = (ptrdiff_t)step;
+				strides[k][p.rank - 1] = k ? 1 : 2;
+			}
+			check_interleave(&r, &p);
+		}
+	check_interleave(&r, &(interleave_params){ .rank = 1, .extent = { 20001 }, .out = { 2 }, .in = { { 1 }, { 1 } } });
+	check_interleave(&r, &(interleave_params){ .rank = 2, .extent = { 3, 9000 }, .out = { 18000, 2 }, .in = { { 9000, 1 }, { 9100, 1 } } });
+}
+
 Test(fill, writes_every_element_and_nothing_else)
 {
 	rng r = { 64 };
