@@ -101,10 +101,11 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	if (p->out.axis[PIXEL] == 1 && p->out.axis[ROW] == (ptrdiff_t)w->out[PIXEL] && !w->out_ring &&
 	    !(flags & EPILOGUE_PROGRAM))
 		g.turn_run *= g.lines;
-	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < g.k) || g.turn;
+	const bool once = g.stretches == 1 && g.block >= g.k; /* else sums wait for what is added to them */
+	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && !once) || g.turn;
 	const size_t cols = size_min(g.cut.cols + VEC, g.n);
 	g.sums_row = div_up(cols, VEC) * VEC;
-	if (g.sums && !g.turn && g.block >= g.k && product_by_rows(g.k, cols))
+	if (g.sums && !g.turn && once && product_by_rows(g.k, cols))
 		g.sums_rows = product_done_rows(cols);
 	return g;
 }
