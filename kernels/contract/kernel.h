@@ -26,6 +26,16 @@
  * more factors down; what is still above the bound has no kernel. */
 #define KERNEL_MAX_AXES 8
 
+/* How a kernel goes about its work, where timing has found a better way than its own (0: its own). Results have
+ * the same bits whatever the hint. */
+typedef struct kernel_hint {
+	int8_t size; /* tasks are 2^size times as large */
+	uint8_t pass;
+} kernel_hint;
+
+/* Of products: what stays in the first-level cache while all of the other passes by. */
+enum { PASS_OWN, PASS_ROWS, PASS_PANELS };
+
 typedef struct compute_kernel {
 	const char *name;
 	size_t params_bytes;

@@ -142,3 +142,8 @@ bool same_bits(const void *a, const void *b, size_t bytes)
 {
 	return memcmp(a, b, bytes) == 0;
 }
+
+kernel_hint random_hint(rng *r)
+{
+	return (kernel_hint){ (int8_t)((int)rng_range(r, 0, 6) - 3), (uint8_t)rng_range(r, PASS_OWN, PASS_PANELS) };
+}

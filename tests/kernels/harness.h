@@ -43,6 +43,8 @@ void run_whole(const compute_kernel *k, const void *params, void *const *args);
 /* All tasks, cut at random places, last piece first. */
 void run_pieces(rng *r, const compute_kernel *k, const void *params, void *const *args);
 
+kernel_hint random_hint(rng *r);
+
 /* One more than the offset of the last element of a strided block (0 if it is empty); strides are not
  * negative. */
 size_t span(size_t rank, const size_t *extent, const ptrdiff_t *stride);

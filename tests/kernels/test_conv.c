@@ -307,6 +307,13 @@ static void check(rng *r, const conv_case *c, kernel_id id, packing_id packing)
 		run_pieces(r, t->kernel[id], &c->p, args);
 		cr_assert(same_bits(out, again, c->out_count * sizeof(float)),
 			  "%s: the cut into pieces shows", t->isa);
+		conv_params hinted = c->p;
+		hinted.hint = random_hint(r);
+		for (size_t i = 0; i < c->out_count; i++)
+			again[i] = is_untouched(out[i]) ? out[i] : 0;
+		run_pieces(r, t->kernel[id], &hinted, args);
+		cr_assert(same_bits(out, again, c->out_count * sizeof(float)), "%s: the hint %d %d shows", t->isa,
+			  hinted.hint.size, hinted.hint.pass);
 	}
 	memory_free_all();
 }

@@ -177,6 +177,13 @@ static void check(rng *r, const gemm_case *c)
 		run_pieces(r, t->kernel[KERNEL_gemm_f32], p, args);
 		cr_assert(same_bits(out, again, c->out_count * sizeof(float)),
 			  "%s: the cut into pieces shows", t->isa);
+		gemm_params hinted = *p;
+		hinted.hint = random_hint(r);
+		for (size_t i = 0; i < c->out_count; i++)
+			again[i] = is_untouched(out[i]) ? out[i] : 0;
+		run_pieces(r, t->kernel[KERNEL_gemm_f32], &hinted, args);
+		cr_assert(same_bits(out, again, c->out_count * sizeof(float)), "%s: the hint %d %d shows", t->isa,
+			  hinted.hint.size, hinted.hint.pass);
 	}
 	memory_free_all();
 }

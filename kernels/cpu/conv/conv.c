@@ -94,7 +94,7 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	plan_stretches(&g, row, column);
 	g.in_channel = p->in_channel ? p->in_channel : 1;
 	plan_direct(&g);
-	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS, g.direct ? 32 : 64);
+	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS, g.direct ? 32 : 64, p->hint.size);
 	const uint32_t flags = p->epilogue.flags;
 	g.turn = p->out_channel != 0 && p->out_channel != 1;
 	g.turn_run = w->out[PIXEL];
@@ -105,7 +105,7 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && !once) || g.turn;
 	const size_t cols = size_min(g.cut.cols + VEC, g.n);
 	g.sums_row = div_up(cols, VEC) * VEC;
-	if (g.sums && !g.turn && once && product_by_rows(g.k, cols))
+	if (g.sums && !g.turn && once && product_by_rows(g.k, cols, p->hint.pass))
 		g.sums_rows = product_done_rows(cols);
 	return g;
 }
@@ -342,6 +342,7 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		.col_begin = col,
 		.col_end = col_end,
 		.chain = longest_chain(g->k),
+		.pass = p->hint.pass,
 		.out = w->out,
 		.out_col = g->sums ? col : 0,
 		.out_block = g->sums ? 0 : p->out_block,

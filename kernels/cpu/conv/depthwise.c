@@ -257,6 +257,8 @@ static plan plan_of(const conv_params *p)
 	g.vector_step = size_max(1, size_min(g.vectors, 512 / VEC));
 	g.vector_tasks = div_up(g.vectors, g.vector_step);
 	g.line_step = size_max(1, size_min(g.lines, 131072 / size_max(1, line * g.vector_step)));
+	g.line_step = p->hint.size < 0 ? g.line_step >> -p->hint.size : g.line_step << p->hint.size;
+	g.line_step = size_max(1, size_min(g.lines, g.line_step));
 	g.line_tasks = div_up(g.lines, g.line_step);
 	return g;
 }

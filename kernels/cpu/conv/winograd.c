@@ -197,6 +197,7 @@ static plan plan_of(const conv_params *p, size_t m)
 	/* Weights that do not fit into the cache come from further away for each block of tiles. */
 	if (products * g.k * g.n > 2 * CACHE_FLOATS)
 		step = size_max(step, 2 * TILE_ROWS);
+	step = p->hint.size < 0 ? step >> -p->hint.size : step << p->hint.size;
 	step = size_max(1, size_min(g.tiles, step));
 	/* Threads need tasks to share: tiles are cut as far as that costs little, then columns (the image is
 	 * transformed anew for each block of them, which costs about 5 / columns), then tiles again. */
@@ -417,6 +418,7 @@ static void multiply(const plan *g, const float *matrices, size_t tiles, size_t 
 				.k_begin = k,
 				.k_count = size_min(block, g->k - k),
 				.chain = longest_chain(g->k),
+				.pass = g->p->hint.pass,
 				.first = k == 0,
 				.out = w->rows,
 				.out_col = col,

@@ -63,7 +63,7 @@ static void prefetch_rows(const product *p, size_t row, size_t rows)
 
 void product_run(const product *p)
 {
-	const bool by_rows = product_by_rows(p->k_count, p->col_end - p->col_begin);
+	const bool by_rows = product_by_rows(p->k_count, p->col_end - p->col_begin, p->pass);
 	const size_t groups = by_rows ? div_up(p->rows, TILE_ROWS) : 1;
 	const size_t batch = p->done ? p->done_rows / TILE_ROWS : groups;
 	for (size_t g = 0, row = 0, first = 0; g < groups; g++) {
@@ -80,7 +80,7 @@ void product_run(const product *p)
 	}
 }
 
-cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols)
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols, int size)
 {
 	cut c = { .rows = 1, .cols = PANEL };
 	if (m == 0 || n == 0 || repeats == 0)
@@ -90,6 +90,7 @@ cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size
 	const double all = (double)m * (double)n * (double)(k + 1) * (double)repeats;
 	double target = all / 96;
 	target = target < 393216 ? 393216 : target > 4194304 ? 4194304 : target;
+	target = size < 0 ? target / (1 << -size) : target * (1 << size);
 
 	/* Weights that the second-level cache holds are shared by all rows of a task. Larger ones come from
 	 * further away for every task, so that it should have many rows. */

@@ -3,6 +3,7 @@
 #define CPU_GEMM_BLOCK_H
 
 #include "gemm/tile.h"
+#include "kernel.h"
 
 typedef struct product {
 	const float *a; /* element (row 0, first k) */
@@ -12,6 +13,7 @@ typedef struct product {
 	ptrdiff_t a_block, out_block, residual_block;
 	size_t rows;
 	bool prefetch;       /* a comes from far away, and what follows its rows is read next */
+	uint8_t pass;        /* of a kernel_hint */
 	const float *packed; /* panels of packed_k rows; the first begins at column packed_col */
 	size_t packed_col, packed_k;
 	size_t n;                  /* all columns: they decide where panels begin */
@@ -37,9 +39,9 @@ void product_run(const product *p);
 
 /* Whether the weights of a product fit into the second-level cache: then some rows stay in the first level
  * while all weights pass; else each panel stays while all rows pass, so that weights leave memory once. */
-ALWAYS_INLINE bool product_by_rows(size_t k, size_t cols)
+ALWAYS_INLINE bool product_by_rows(size_t k, size_t cols, uint8_t pass)
 {
-	return k * cols <= 65536;
+	return pass == PASS_OWN ? k * cols <= 65536 : pass == PASS_ROWS;
 }
 
 /* Rows between calls of `done`: few, but enough for a program to be worth starting. */
@@ -78,12 +80,12 @@ ALWAYS_INLINE size_t chain_length(size_t k, size_t longest)
 }
 
 /* How `repeats` products of m x n x k are cut into tasks: fixed by shapes and ISA. least: rows of a task, at
- * least (a tile, or more where a task has to prepare its columns). */
+ * least (a tile, or more where a task has to prepare its columns). size: of a kernel_hint. */
 typedef struct cut {
 	size_t rows, cols; /* of a task */
 	size_t row_tasks, col_tasks;
 } cut;
 #define product_cut ISA(product_cut)
-cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols);
+cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols, int size);
 
 #endif

@@ -28,12 +28,12 @@ static plan plan_of(const gemm_params *p)
 	/* Without packed weights every task packs the columns that it multiplies: that wants many rows to
 	 * pay. */
 	g.cut = product_cut(p->m, p->n, p->k, g.batch, p->packed ? TILE_ROWS : 16 * TILE_ROWS,
-			    g.copy_a ? 64 : 32);
+			    g.copy_a ? 64 : 32, p->hint.size);
 	const uint32_t flags = p->epilogue.flags;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < p->k);
 	const size_t cols = size_min(g.cut.cols + VEC, p->n);
 	g.sums_row = div_up(cols, VEC) * VEC;
-	if (g.sums && g.block >= p->k && product_by_rows(p->k, cols))
+	if (g.sums && g.block >= p->k && product_by_rows(p->k, cols, p->hint.pass))
 		g.sums_rows = product_done_rows(cols);
 	return g;
 }
@@ -278,6 +278,7 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 	product prod = {
 		.rows = rows,
 		.prefetch = !g->copy_a,
+		.pass = p->hint.pass,
 		.n = p->n,
 		.col_begin = at.col,
 		.col_end = at.col_end,
