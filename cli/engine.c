@@ -183,6 +183,7 @@ clast_status engine_plan(engine *e, const options *o, const char *strategy, clas
 		.precision = precision_of(o),
 		.order_count = given.count,
 		.orders = given.list,
+		.tune = o->tune.count,
 	};
 	if (!s)
 		s = problem_in(p, e->path, clast_plan_create(e->model, &po, plan, &p->diag));

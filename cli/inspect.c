@@ -105,6 +105,9 @@ static void print_summary(const inspection *i)
 	else
 		printf("bound     none is proved\n");
 	printf("memory    arena %s (at least %s live at one time), packed weights %s\n", arena, live, weights);
+	if (r->tuned_layers)
+		printf("tuning    %zu layers have a choice, %zu timed now; %zu run in another way than without\n", r->tuned_layers,
+		       r->timed_layers, r->changed_layers);
 	if (r->device_steps || r->cpu_steps)
 		printf("device    %zu steps on the device, %zu on the CPU\n", r->device_steps, r->cpu_steps);
 }

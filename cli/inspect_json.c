@@ -109,6 +109,9 @@ int inspection_json(const options *o, const inspection *i)
 	write_transposes(&j, i);
 	emit_count(&j, "arena_bytes", r->arena_bytes);
 	emit_count(&j, "arena_bound_bytes", r->arena_bound_bytes);
+	emit_count(&j, "tuned_layers", r->tuned_layers);
+	emit_count(&j, "timed_layers", r->timed_layers);
+	emit_count(&j, "changed_layers", r->changed_layers);
 	emit_count(&j, "weights_bytes", r->weights_bytes);
 	if (o->layout.count || o->ops_used.count || o->memory.count)
 		write_steps(&j, i);

@@ -316,6 +316,10 @@ typedef struct clast_plan_options {
 	 * error. */
 	size_t order_count;
 	const clast_value_order *orders;
+	/* Time the ways in which each layer can run, where several are accurate enough, and take the fastest: some seconds for a model that is new.
+	 * What was found is kept in the user's cache folder ($XDG_CACHE_HOME/clast/tune), by CPU and shape of layer, and timed once.
+	 * CLAST_TUNE_CACHE=0 in the environment does without the folder. Not with a device. */
+	bool tune;
 } clast_plan_options;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_plan_create(clast_model *model, const clast_plan_options *options,
@@ -344,6 +348,9 @@ typedef struct clast_plan_report {
 	 * proves none. */
 	uint64_t layout_cost, layout_bound;
 	size_t arena_bound_bytes; /* most bytes that live at one time: no arena can be smaller */
+	/* Of a plan made with `tune`: layers that have a choice; those timed for it now, the others being known already; and those that do not
+	 * run as they would without. */
+	size_t tuned_layers, timed_layers, changed_layers;
 } clast_plan_report;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *report);

@@ -17,6 +17,10 @@ clast_status value_describe(const clast_model *m, value_id id, const char *name,
 clast_status measure_ways(clast_model *m, const clast_plan_options *o, plan_times *t, clast_diag *d);
 void measure_free(clast_model *m, plan_times *t);
 
+/* Chooses between what p->steps could run by timing, or from what earlier timings left in the user's cache. o: what p was made from. A model
+ * that cannot be run on made up inputs, or not within its limits, keeps the plan that it has. */
+clast_status tune_plan(clast_plan *p, const clast_plan_options *o, clast_diag *d);
+
 /* What is converted: by a step of its own, or by a view that could not be one. */
 bool step_converts(const plan_step *step);
 /* Fills the plan's list of conversions. */

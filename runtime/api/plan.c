@@ -23,6 +23,10 @@ clast_status clast_plan_create(clast_model *model, const clast_plan_options *opt
 	if (!s)
 		s = plan_create(model, &o, measured ? &times : NULL, plan, d);
 	measure_free(model, &times);
+	if (!s && o.tune)
+		s = tune_plan(*plan, &o, d);
+	if (s)
+		clast_plan_free(plan);
 	if (d)
 		d->status = s;
 	return s;

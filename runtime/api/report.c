@@ -94,6 +94,9 @@ clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *re
 	r.layout_bound = plan->layout_bound;
 	r.weights_bytes = plan->weight_bytes;
 	r.packings = plan->weight_count;
+	r.tuned_layers = plan->tuned_layers;
+	r.timed_layers = plan->tuned_timed;
+	r.changed_layers = plan->tuned_other;
 	r.struct_size = report->struct_size;
 	memcpy(report, &r, report->struct_size);
 	return s;

@@ -15,6 +15,7 @@
 static struct {
 	uint32_t features;
 	char text[256];
+	char model[128];
 	cpu_caches caches;
 } machine;
 
@@ -148,9 +149,28 @@ static void detect_caches(cpu_caches *caches)
 		caches->l3 = caches->l3_sharing = 0;
 }
 
+/* Appends what /proc/cpuinfo says of the first CPU in lines that begin with one of the names. */
+static void detect_model(char *text, size_t size)
+{
+	static const char *const names[] = { "model name", "CPU implementer", "CPU variant", "CPU part", "CPU revision" };
+	char line[256];
+	size_t at = 0;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	while (f && fgets(line, sizeof(line), f) && line[0] != '\n') {
+		const char *value = strchr(line, ':');
+		line[strcspn(line, "\n")] = 0;
+		for (size_t i = 0; value && value[1] && i < sizeof(names) / sizeof(*names) && at < size; i++)
+			if (!strncmp(line, names[i], strlen(names[i])))
+				at += (size_t)snprintf(text + at, size - at, "%s%s", at ? " " : "", value + 2);
+	}
+	if (f)
+		fclose(f);
+}
+
 static void detect_all(void)
 {
 	machine.features = detect();
+	detect_model(machine.model, sizeof(machine.model));
 	size_t at = 0;
 	for (size_t i = 0; i < sizeof(feature_names) / sizeof(*feature_names); i++)
 		if (machine.features & feature_names[i].feature)
@@ -228,6 +248,12 @@ const char *cpu_features_text(void)
 {
 	detect_once();
 	return machine.text;
+}
+
+const char *cpu_model_text(void)
+{
+	detect_once();
+	return machine.model;
 }
 
 const cpu_caches *cpu_cache_sizes(void)

@@ -43,6 +43,9 @@ uint32_t cpu_features(void);
 /* Names of all detected features, whatever CLAST_ISA says, separated by blanks. */
 const char *cpu_features_text(void);
 
+/* The model of the first CPU as the machine names it, "AMD EPYC 9B14", or numbers where it has no name; "" if that is not known. */
+const char *cpu_model_text(void);
+
 /* Bytes of data cache. Level 3 is shared by `l3_sharing` CPUs; l3 is 0 if there is none. */
 typedef struct cpu_caches {
 	size_t l1d, l2, l3, l3_sharing;

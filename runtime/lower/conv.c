@@ -218,6 +218,44 @@ static bool suits_winograd(const conv_params *p, size_t least)
 	       w->out[ROW] >= least && w->out[PIXEL] >= least;
 }
 
+/* The side of the tiles to take: what timing chose, else the largest that suits. most: what is accurate enough. */
+static unsigned tile_of(const conv_params *p, unsigned most, const lower_choice *choice)
+{
+	if (choice)
+		return !suits_winograd(p, 1) ? 0 : choice->tile < most ? choice->tile : most;
+	if (most == 4 && suits_winograd(p, TILE_4_EXTENT))
+		return 4;
+	return most && suits_winograd(p, TILE_2_EXTENT) ? 2 : 0;
+}
+
+static size_t choices_conv(const lower_node *x, const port *ports, unsigned most, lower_choice *choice)
+{
+	const tensor_view *w = x->in[1].data;
+	conv_geometry g;
+	conv_params p = { 0 };
+	clast_diag unused = { 0 };
+	size_t n = 1;
+	if (ports[0].need != PORT_LAST || ports[x->n->n_in].need != PORT_LAST ||
+	    conv_geometry_of(x->n->attrs, x->in[0].shape.rank, x->in[0].shape.dims, w->dims, &g, &unused) || !g.in_channels)
+		return 0;
+	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
+	set_window(&g, &p);
+	set_shape(&g, out, in, &p);
+	const lower_choice own = { .tile = (uint8_t)tile_of(&p, most, NULL) };
+	choice[0] = own;
+	for (unsigned tile = suits_winograd(&p, 1) ? most : 0; tile; tile -= 2)
+		if (tile != own.tile)
+			choice[n++] = (lower_choice){ .tile = (uint8_t)tile };
+	if (own.tile)
+		choice[n++] = (lower_choice){ .tile = 0 };
+	const int64_t taps = (int64_t)(p.window.kernel[0] * p.window.kernel[1] * p.window.kernel[2]);
+	if (n == 1 && !(g.group > 1 && in == 1 && out == 1))
+		return lower_product_choices(own, (int64_t)in * taps, (int64_t)out, n, choice);
+	for (int size = 1; size >= -1; size -= 2)
+		choice[n++] = (lower_choice){ .tile = own.tile, .hint.size = (int8_t)size };
+	return n;
+}
+
 static clast_status lower_conv(lowering *l)
 {
 	const infer_value *w = &l->in[1];
@@ -247,12 +285,15 @@ static clast_status lower_conv(lowering *l)
 		                   emit_conv(l, KERNEL_conv_first_f32, PACKING_FIRST, &source, 5, &p);
 	if (!out_last && (depthwise || !lower_lies(y, PORT_FIRST)))
 		return CLAST_ERROR_UNSUPPORTED;
-	if (in_last && out_last && l->tile == 4 && suits_winograd(&p, TILE_4_EXTENT)) {
+	if (l->choice)
+		p.hint = l->choice->hint;
+	const unsigned tile = in_last && out_last ? tile_of(&p, l->tile, l->choice) : 0;
+	if (tile == 4) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd4_f32, PACKING_WINOGRAD4, &source, 7, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;
 	}
-	if (in_last && out_last && l->tile && suits_winograd(&p, TILE_2_EXTENT)) {
+	if (tile) {
 		const clast_status fast = emit_conv(l, KERNEL_winograd2_f32, PACKING_WINOGRAD2, &source, 4, &p);
 		if (fast != CLAST_ERROR_UNSUPPORTED)
 			return fast;
@@ -300,7 +341,8 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	return n;
 }
 
-const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .ways = ways_conv, .lower = lower_conv };
+const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .ways = ways_conv, .choices = choices_conv,
+	                            .lower = lower_conv };
 
 /* ---- ConvTranspose ---- */
 

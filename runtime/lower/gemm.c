@@ -56,6 +56,8 @@ static clast_status emit_gemm(lowering *l, gemm_params *p, const int axes[6], lo
 	size_t count;
 	if (!fuse_epilogue(l, 6, axes, &p->epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
+	if (l->choice)
+		p->hint = l->choice->hint;
 	merge_rows(p);
 	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
 	args[GEMM_A] = (lower_arg){ ARG_IN, 0, 0 };
@@ -171,6 +173,8 @@ static clast_status emit_rows(lowering *l, const axis_run *columns, gemm_params 
 		if (extra[0].kind == where[i].kind && extra[0].index == where[i].index)
 			operand_digits(&rows, p, i, p->residual_digit);
 	}
+	if (l->choice)
+		p->hint = l->choice->hint;
 	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
 	args[GEMM_A] = (lower_arg){ ARG_IN, 0, 0 };
 	args[GEMM_B] = b;
@@ -206,6 +210,14 @@ static clast_status lower_rows(lowering *l, const weights_source *from, gemm_key
 }
 
 /* ---- Gemm: y = alpha * a b + beta * c ---- */
+
+static size_t choices_gemm(const lower_node *x, const port *ports, unsigned tile, lower_choice *choice)
+{
+	const tensor_view *w = x->in[1].data;
+	(void)ports, (void)tile;
+	choice[0] = (lower_choice){ 0 };
+	return !constant_floats(&x->in[1]) || w->rank < 2 ? 0 : lower_product_choices(choice[0], w->dims[w->rank - 2], w->dims[w->rank - 1], 1, choice);
+}
 
 /* c is absorbed as bias if it is a constant row, scalar or absent; b is a constant. */
 static bool accepts_gemm(const lower_node *x, port *ports)
@@ -284,7 +296,7 @@ static clast_status lower_gemm(lowering *l)
 	return emit_gemm(l, &p, axes, (lower_arg){ ARG_WEIGHT, weight, 0 });
 }
 
-const kernel_family family_gemm = { .name = "gemm", .accepts = accepts_gemm, .epilogue = true, .lower = lower_gemm };
+const kernel_family family_gemm = { .name = "gemm", .accepts = accepts_gemm, .epilogue = true, .choices = choices_gemm, .lower = lower_gemm };
 
 /* ---- Gemm of any operands ---- */
 
@@ -513,4 +525,4 @@ static size_t ways_matmul(const lower_node *x, lower_way *way)
 }
 
 const kernel_family family_matmul = { .name = "matmul", .accepts = accepts_matmul, .epilogue = true, .ways = ways_matmul,
-	                              .lower = lower_matmul };
+	                              .choices = choices_gemm, .lower = lower_matmul };

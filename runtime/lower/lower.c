@@ -70,6 +70,20 @@ double lower_count(const infer_value *v)
 	return n;
 }
 
+size_t lower_product_choices(lower_choice own, int64_t k, int64_t n, size_t count, lower_choice *choice)
+{
+	lower_choice other = own;
+	/* The own pass is that of product_by_rows. */
+	other.hint.pass = k * n <= 65536 ? PASS_PANELS : PASS_ROWS;
+	choice[count++] = other;
+	for (int size = 1; size >= -1; size -= 2) {
+		other = own;
+		other.hint.size = (int8_t)size;
+		choice[count++] = other;
+	}
+	return count;
+}
+
 /* Some 5 multiplications and additions a nanosecond for each lane of a vector, and 8 bytes: between what the machines at hand do. */
 double lower_time(double flops, double bytes)
 {

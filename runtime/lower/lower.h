@@ -57,6 +57,14 @@ typedef struct lower_way {
 
 #define LOWER_MAX_WAYS 8
 
+/* How the kernels of a node run, where timing may choose. None is less accurate than what `tile` of lowering allows. */
+typedef struct lower_choice {
+	uint8_t tile; /* side of Winograd tiles */
+	kernel_hint hint;
+} lower_choice;
+
+#define LOWER_MAX_CHOICES 5
+
 #define FUSED_MAX_OPERANDS EPILOGUE_MAX_OPERANDS
 
 /* Elementwise nodes that run with the anchor of a group, as a program: the anchor's result is in register 0 at the start, and what is in
@@ -99,6 +107,7 @@ struct lowering {
 	const bool *fused_constant;  /* [operands]: the view's data may be read; NULL: none */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
 	unsigned tile;               /* the largest side of Winograd tiles that the node may use: 0, 2 or 4 */
+	const lower_choice *choice;  /* NULL: the family's own */
 	const struct lowering_host *host;
 	void *context;
 	bump *memory;                /* lives as long as the specialisation */
@@ -135,6 +144,9 @@ typedef struct kernel_family {
 	 * made for. Returns their number, at most LOWER_MAX_WAYS. NULL: there is no choice. The ports that lowering finds are those of
 	 * the way chosen. */
 	size_t (*ways)(const lower_node *x, lower_way *way);
+	/* What timing may choose between for an accepted node, at extents that are numbers: choice[0] is the family's own, the others are
+	 * those that may be faster. Returns their number, at most LOWER_MAX_CHOICES. NULL: there is no choice. */
+	size_t (*choices)(const lower_node *x, const port *ports, unsigned tile, lower_choice *choice);
 	/* Emits kernel calls. CLAST_ERROR_UNSUPPORTED lets the step fall back to the reference for these shapes. */
 	clast_status (*lower)(lowering *l);
 } kernel_family;
@@ -148,6 +160,9 @@ uint16_t family_find(const lower_node *x, port *ports);
 
 /* Number of elements; the extents are numbers. */
 double lower_count(const infer_value *v);
+/* Appends what may be faster than the own way of a product of k steps and n columns to the choices: the other pass, and other sizes of
+ * tasks. */
+size_t lower_product_choices(lower_choice own, int64_t k, int64_t n, size_t count, lower_choice *choice);
 /* Nanoseconds on one core of a machine with vectors like this one's, an estimate to compare ways and conversions with. */
 double lower_time(double flops, double bytes);
 /* Whether an image [batch, channels, spatial...] lies so that kernels for PORT_LAST, PORT_FIRST or PORT_BLOCKED can walk it. Orders that

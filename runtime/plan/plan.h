@@ -80,6 +80,12 @@ typedef struct plan_times {
 	double estimate;        /* what lower_time is to be multiplied by where a way was not run */
 } plan_times;
 
+/* What timing chose for a node (runtime/api/tune.c). */
+typedef struct node_choice {
+	bool set;
+	lower_choice choice;
+} node_choice;
+
 struct clast_plan {
 	_Atomic uint32_t references;
 	clast_model *model;
@@ -117,6 +123,8 @@ struct clast_plan {
 	size_t extent_count;
 
 	uint8_t *tiles;         /* by node: see lower_tiles; NULL: none */
+	node_choice *choices;   /* by node; NULL: nothing was timed */
+	size_t tuned_layers, tuned_timed, tuned_other; /* that have a choice; that were timed for it; that do not run the family's own way */
 	uint32_t *wishes;       /* by graph value: the order that the caller gives it, or NO_ID; NULL: none */
 
 	pthread_mutex_t lock;   /* of the pool of packed weights */
@@ -175,6 +183,10 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 /* The ways in which the node's family can run it (lower.h), 0 where there is no choice. What is chosen becomes what the ports need. */
 size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way *ways);
 void plan_take_way(const node *n, node_view *view, const lower_way *way);
+
+/* What timing may choose between for a step, best guesses first; 0: nothing. key says the same in every process for layers that
+ * are alike: operator, attributes, extents, orders, what is fused into it, and the choices (choice.c). */
+size_t plan_choices(clast_plan *p, const plan_step *step, lower_choice *choice, uint64_t key[2]);
 
 /* The order of a pure view's output when its input is in order `from` and nothing moves; false if that cannot be proved possible. */
 bool plan_view_order(clast_plan *p, const node *n, uint32_t from, uint32_t *to);

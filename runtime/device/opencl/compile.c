@@ -93,7 +93,7 @@ static clast_status build_source(const opencl_device *x, const opencl_work *w, c
 }
 
 /* A binary that the driver does not want any more is as good as none. */
-static bool build_binary(const opencl_device *x, const uint64_t key[2], cl_program *out)
+static bool build_binary(opencl_device *x, const uint64_t key[2], cl_program *out)
 {
 	opencl_binary b;
 	cl_int e, loaded = CL_SUCCESS;
@@ -101,7 +101,7 @@ static bool build_binary(const opencl_device *x, const uint64_t key[2], cl_progr
 		return false;
 	const unsigned char *bytes = b.bytes;
 	*out = x->cl->clCreateProgramWithBinary(x->context, 1, &x->id, &b.size, &bytes, &loaded, &e);
-	free(b.bytes);
+	mem_free(&x->memory, b.bytes, b.size);
 	if (e || loaded) {
 		if (*out && !e)
 			x->cl->clReleaseProgram(*out);
@@ -171,7 +171,7 @@ static void save(const opencl_device *x, const opencl_program *p)
 		return;
 	b.bytes = malloc(b.size);
 	if (b.bytes && !x->cl->clGetProgramInfo(p->program, CL_PROGRAM_BINARIES, sizeof b.bytes, &b.bytes, NULL))
-		opencl_cache_write(x, p->key, &b);
+		opencl_cache_write(p->key, &b);
 	free(b.bytes);
 }
 

@@ -99,9 +99,9 @@ typedef struct opencl_binary {
 	size_t size;
 } opencl_binary;
 
-/* False where there is none, or it is damaged. Free with free(). */
-bool opencl_cache_read(const opencl_device *x, const uint64_t key[2], opencl_binary *out);
+/* False where there is none, or it is damaged. The bytes are the device's memory. */
+bool opencl_cache_read(opencl_device *x, const uint64_t key[2], opencl_binary *out);
 /* Failures are of no consequence and stay silent. */
-void opencl_cache_write(const opencl_device *x, const uint64_t key[2], const opencl_binary *b);
+void opencl_cache_write(const uint64_t key[2], const opencl_binary *b);
 
 #endif
