@@ -9,7 +9,8 @@ static void run_rows(const product *p, tile *t, size_t row, size_t slot, size_t 
 	const ptrdiff_t step = p->a_row;
 	for (size_t i = 0; i < tiles; i++) {
 		const size_t count = height + (i < taller);
-		t->a = p->a + (ptrdiff_t)row * step;
+		if (p->k_count)
+			t->a = p->a + (ptrdiff_t)row * step;
 		t->out = p->out + slot;
 		t->residual = p->residual && p->last ? p->residual + row : NULL;
 		tile_run(t, count, vectors);
@@ -27,6 +28,7 @@ static ptrdiff_t column_offset(size_t col, ptrdiff_t block)
 static void run_panel(const product *p, size_t col, size_t row, size_t slot, size_t rows)
 {
 	const size_t vectors = panel_vectors(p->n, col), width = vectors * VEC;
+	static const float zeros[MAX_PANEL];
 	const size_t chain = chain_length(p->k_count, p->chain);
 	const float *panel = p->packed + (col - p->packed_col) * (p->packed_k + 1);
 	tile t = {
@@ -45,6 +47,11 @@ static void run_panel(const product *p, size_t col, size_t row, size_t slot, siz
 		.max = p->max,
 		.cols = size_min(width, p->n - col),
 	};
+	if (p->k_count == 0) { /* tiles have a step of k at least */
+		t.k = 1;
+		t.b = t.a = zeros;
+		t.a_row = 0;
+	}
 	run_rows(p, &t, row, slot, rows, vectors);
 }
 

@@ -1,9 +1,19 @@
 #include "gemm/tile.h"
 
-#define MAX_VECTORS 3
-
 /* Makes the compiler forget where a pointer comes from. */
 #define HIDE(p) __asm__("" : "+r"(p))
+
+/* Makes the compiler compute v here. */
+#if defined(__aarch64__)
+#define PIN(v) __asm__ volatile("" : "+w"(v))
+#elif defined(__x86_64__)
+#define PIN(v) __asm__ volatile("" : "+v"(v))
+#else
+#define PIN(v)
+#endif
+
+/* No store moves across. */
+#define KEEP_ORDER __asm__ volatile("" : : : "memory")
 
 typedef vec sums[TILE_ROWS][MAX_VECTORS];
 
@@ -41,40 +51,86 @@ ALWAYS_INLINE void add_four_k(sums sum, const float *a, const float *high, ptrdi
 }
 #endif
 
-/* sum += `count` steps of k from a and b on. */
-ALWAYS_INLINE void multiply(sums sum, const float *a, ptrdiff_t row, const float *b, size_t count,
-			    const int rows, const int vectors)
+/* The step of k with which all begins. */
+ALWAYS_INLINE void begin_one_k(sums sum, const float *a, const float *high, ptrdiff_t row, const float *b,
+			       const int rows, const int vectors)
 {
-	const float *const end = b + count * (size_t)(vectors * VEC);
-	/* Rows from the 8th on have a base of their own: 14 addresses from two bases and 6 offsets fit the
-	 * general registers, from one base they do not. */
-	const float *high = a + 7 * row;
-	HIDE(high);
+	vec bv[MAX_VECTORS];
+	UNROLL for (int j = 0; j < vectors; j++) bv[j] = load(b + j * VEC);
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		const vec av = splat(i < 7 ? a[i * row] : high[(i - 7) * row]);
+		UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = av * bv[j];
+	}
+}
+
+/* The step of k with which a chain of vector `turn` begins: the sums of the one before and of `from` leave for
+ * `to`, one by one between the products. */
+ALWAYS_INLINE void turn_one_k(sums sum, const float *from, float *to, const int turn, const float *a,
+			      const float *high, ptrdiff_t row, const float *b, const int rows, const int vectors)
+{
+	vec bv[MAX_VECTORS];
+	UNROLL for (int j = 0; j < vectors; j++) bv[j] = load(b + j * VEC);
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		const vec av = splat(i < 7 ? a[i * row] : high[(i - 7) * row]);
+		const int at = (i * vectors + turn) * VEC;
+		store(to + at, sum[i][turn] + load(from + at));
+		sum[i][turn] = av * bv[turn];
+		PIN(sum[i][turn]);
+		UNROLL for (int j = 0; j < vectors; j++)
+		{
+			if (j != turn)
+				sum[i][j] += av * bv[j];
+		}
+		KEEP_ORDER;
+	}
+}
+
+/* A chain of each vector begins, and with BEGIN those before them were none; a, b: its first step. Returns how
+ * many steps are done. */
+enum { BEGIN, TURN };
+ALWAYS_INLINE size_t begin_chains(sums sum, const int how, const float *from, float *to, const float *a,
+				  const float *high, ptrdiff_t row, const float *b, const int rows,
+				  const int vectors)
+{
 #if defined(__aarch64__)
-	for (size_t k = count; k >= 4; k -= 4) {
-		add_four_k(sum, a, high, row, b, rows, vectors);
-		a += 4;
-		high += 4;
-		b += 4 * vectors * VEC;
+	(void)a, (void)high, (void)row, (void)b; /* steps come in fours */
+	UNROLL for (int i = 0; i < rows; i++)
+	{
+		UNROLL for (int j = 0; j < vectors; j++)
+		{
+			const int at = (i * vectors + j) * VEC;
+			if (how == TURN)
+				store(to + at, sum[i][j] + load(from + at));
+			sum[i][j] = splat(0);
+		}
 	}
+	return 0;
+#else
+	if (how == BEGIN) {
+		begin_one_k(sum, a, high, row, b, rows, vectors);
+		return 1;
+	}
+	UNROLL for (int j = 0; j < vectors; j++)
+		turn_one_k(sum, from, to, j, a + j, high + j, row, b + j * (vectors * VEC), rows, vectors);
+	return (size_t)vectors;
 #endif
-	while (b != end) {
-		add_one_k(sum, a, high, row, b, rows, vectors);
-		a++;
-		high++;
-		b += vectors * VEC;
-	}
 }
 
-/* The same where a lies in blocks of VEC steps. count: a multiple of VEC. */
-ALWAYS_INLINE void multiply_blocks(sums sum, const float *a, ptrdiff_t row, ptrdiff_t block, const float *b,
-				   size_t count, const int rows, const int vectors)
+/* sum += the steps of k from a and b on, as far as the end of b. */
+ALWAYS_INLINE void multiply(sums sum, const float *a, const float *high, ptrdiff_t row, const float *b,
+			    const float *end, const int rows, const int vectors)
 {
-	for (; count > 0; count -= VEC, a += block, b += VEC * vectors * VEC)
-		multiply(sum, a, row, b, VEC, rows, vectors);
+#if defined(__aarch64__)
+	for (; end - b >= 4 * vectors * VEC; a += 4, high += 4, b += 4 * vectors * VEC)
+		add_four_k(sum, a, high, row, b, rows, vectors);
+#endif
+	for (; b != end; a++, high++, b += vectors * VEC)
+		add_one_k(sum, a, high, row, b, rows, vectors);
 }
 
-/* sum += what lies at `from`, as put_sums left it. */
+/* sum += what lies at `from`. */
 ALWAYS_INLINE void add_sums(sums sum, const float *from, const int rows, const int vectors)
 {
 	UNROLL for (int i = 0; i < rows; i++)
@@ -83,40 +139,48 @@ ALWAYS_INLINE void add_sums(sums sum, const float *from, const int rows, const i
 	}
 }
 
-ALWAYS_INLINE void put_sums(sums sum, float *to, const int rows, const int vectors)
-{
-	UNROLL for (int i = 0; i < rows; i++)
-	{
-		UNROLL for (int j = 0; j < vectors; j++) store(to + (i * vectors + j) * VEC, sum[i][j]);
-	}
-}
+static const float zeros[TILE_ROWS * MAX_VECTORS * VEC] __attribute__((aligned(64)));
 
-/* sum += all k, chain by chain. Registers hold one chain; the sum of those before it waits in memory. */
+/* sum = all k, chain by chain. Registers hold one chain of each column; the sum of those before it waits in
+ * memory. Stores of all sums on end would hold up the products behind them (chains of 48 steps: 4 % of the
+ * time), so that the vectors of a panel begin their chains one step of k after the other. */
 ALWAYS_INLINE void multiply_chains(const tile *t, sums sum, const int rows, const int vectors)
 {
 	float memory[TILE_ROWS * MAX_VECTORS * VEC] __attribute__((aligned(64)));
 	float *before = memory;
 	HIDE(before); /* else the compiler makes registers of it, of which there are not enough */
-	const float *a = t->a, *b = t->b;
-	for (size_t left = t->k;;) {
-		const size_t count = size_min(t->chain, left);
-		if (t->a_block)
-			multiply_blocks(sum, a, t->a_row, t->a_block, b, count, rows, vectors);
-		else
-			multiply(sum, a, t->a_row, b, count, rows, vectors);
-		if (left < t->k)
-			add_sums(sum, before, rows, vectors);
+	const size_t width = (size_t)(vectors * VEC);
+	const ptrdiff_t row = t->a_row;
+	const float *a = t->a, *b = t->b, *from = zeros;
+	/* Rows from the 8th on have a base of their own: 14 addresses from two bases and 6 offsets fit the
+	 * general registers, from one base they do not. */
+	const float *high = a + 7 * row;
+	HIDE(high);
+	size_t left = t->k, done = begin_chains(sum, BEGIN, NULL, NULL, a, high, row, b, rows, vectors);
+	for (;;) {
+		size_t count = left < t->chain + MAX_VECTORS ? left : t->chain;
 		left -= count;
+		while (count > 0) {
+			const size_t run = t->a_block ? VEC : count;
+			const ptrdiff_t step = t->a_block ? t->a_block : (ptrdiff_t)run;
+			multiply(sum, a + done, high + done, row, b + done * width, b + run * width, rows,
+				 vectors);
+			a += step;
+			high += step;
+			b += run * width;
+			count -= run;
+			done = 0;
+		}
 		if (left == 0)
 			break;
-		put_sums(sum, before, rows, vectors);
-		UNROLL for (int i = 0; i < rows; i++)
-		{
-			UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = splat(0);
-		}
-		a += t->a_block ? (ptrdiff_t)(count / VEC) * t->a_block : (ptrdiff_t)count;
-		b += count * (size_t)(vectors * VEC);
+		done = begin_chains(sum, TURN, from, before, a, high, row, b, rows, vectors);
+		from = before;
+		/* Read again, since compilers else keep what decides how to go on in vector registers, where it
+		 * waits for products. */
+		HIDE(t);
 	}
+	if (from != zeros)
+		add_sums(sum, before, rows, vectors);
 }
 
 /* sum += what lies at from[i][column], vectors `step` apart, of which `tail` is the last. */
@@ -134,7 +198,7 @@ ALWAYS_INLINE void add_rows(sums sum, const float *const *from, ptrdiff_t column
 ALWAYS_INLINE void store_rows(const tile *t, sums sum, vec_tail tail, const int rows, const int vectors)
 {
 	const ptrdiff_t step = t->out_step;
-	if (tail.n == VEC) {
+	if (!TAIL_STORE_IS_CHEAP && tail.n == VEC) {
 		UNROLL for (int i = 0; i < rows; i++)
 		{
 			float *to = t->out[i] + t->column;
@@ -153,10 +217,6 @@ ALWAYS_INLINE void store_rows(const tile *t, sums sum, vec_tail tail, const int 
 ALWAYS_INLINE void tile_body(const tile *t, const int rows, const int vectors)
 {
 	sums sum;
-	UNROLL for (int j = 0; j < vectors; j++)
-	{
-		UNROLL for (int i = 0; i < rows; i++) sum[i][j] = splat(0);
-	}
 	multiply_chains(t, sum, rows, vectors);
 	if (t->bias) {
 		UNROLL for (int j = 0; j < vectors; j++)

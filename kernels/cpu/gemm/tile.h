@@ -3,7 +3,7 @@
  *
  * Every element of the result is a sum of chains a0 * b0 + a1 * b1 + ... and of the bias, which comes last:
  * each step of a chain rounds what has come together so far, so that long chains and large biases in front of
- * them cost accuracy. Chains are fixed by k, so that tiles of other sizes give the same bits.
+ * them cost accuracy. Chains are fixed by k and the column, so that tiles of other heights give the same bits.
  */
 #ifndef CPU_GEMM_TILE_H
 #define CPU_GEMM_TILE_H
@@ -37,8 +37,8 @@ typedef struct tile {
 	ptrdiff_t a_row;
 	ptrdiff_t a_block; /* every VEC steps of k, a goes on this far from where they began; 0: side by side */
 	const float *b; /* k rows of the panel's width */
-	size_t k;
-	size_t chain;      /* steps of k in a chain, at least 1 */
+	size_t k;          /* at least 1 */
+	size_t chain;      /* steps of k in a chain, at least MAX_VECTORS */
 	const float *bias; /* of the panel; NULL: the sums are added to what is in out */
 	float *const *out; /* for each row, its first element of this panel is out[i][column] */
 	ptrdiff_t column, out_step; /* vectors of columns are out_step apart, VEC where they are dense */
@@ -66,7 +66,8 @@ ALWAYS_INLINE size_t panel_vectors(size_t n, size_t at)
 }
 
 /* The most columns of a panel. */
-#define MAX_PANEL (3 * VEC)
+#define MAX_VECTORS 3
+#define MAX_PANEL (MAX_VECTORS * VEC)
 
 /* The panel after the one that begins at `at`. */
 ALWAYS_INLINE size_t panel_next(size_t n, size_t at)
