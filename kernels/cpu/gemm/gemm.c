@@ -206,10 +206,41 @@ static ptrdiff_t out_row_at(const gemm_params *p, size_t row)
 	return p->row_digits ? digits_offset(p, p->out_digit, row) : (ptrdiff_t)row * p->out_row;
 }
 
-static ptrdiff_t residual_row_at(const gemm_params *p, size_t row)
+/* Where a row lies in the output and in the residual. From one row to the next, since divisions for each took
+ * a twentieth of the time of a product of 384 terms. */
+typedef struct row_place {
+	const gemm_params *p;
+	size_t at[GEMM_ROW_DIGITS];
+	ptrdiff_t out, residual;
+} row_place;
+
+static row_place row_at(const gemm_params *p, size_t row)
 {
-	return p->row_digits ? digits_offset(p, p->residual_digit, row)
-			     : (ptrdiff_t)row * p->epilogue.residual[GEMM_BATCH_AXES];
+	row_place r = { .p = p, .out = out_row_at(p, row) };
+	r.residual = p->row_digits ? digits_offset(p, p->residual_digit, row)
+				   : (ptrdiff_t)row * p->epilogue.residual[GEMM_BATCH_AXES];
+	for (uint32_t i = p->row_digits; i-- > 0; row /= p->digit[i])
+		r.at[i] = row % p->digit[i];
+	return r;
+}
+
+static void row_next(row_place *r)
+{
+	const gemm_params *p = r->p;
+	if (!p->row_digits) {
+		r->out += p->out_row;
+		r->residual += p->epilogue.residual[GEMM_BATCH_AXES];
+		return;
+	}
+	for (uint32_t i = p->row_digits; i-- > 0;) {
+		r->out += p->out_digit[i];
+		r->residual += p->residual_digit[i];
+		if (++r->at[i] < p->digit[i])
+			return;
+		r->at[i] = 0;
+		r->out -= (ptrdiff_t)p->digit[i] * p->out_digit[i];
+		r->residual -= (ptrdiff_t)p->digit[i] * p->residual_digit[i];
+	}
 }
 
 /* The epilogue, over runs of rows that lie at one distance: the rows [begin, end), whose sums lie from the
@@ -268,12 +299,13 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 	some_rows rows_done = { g, args, &at, w };
 	for (size_t i = 0; g->sums && i < (g->sums_rows ? g->sums_rows : rows); i++)
 		w->out[i] = w->sums + i * g->sums_row;
-	for (size_t i = 0; i < rows; i++) {
+	row_place lies = row_at(p, at.row);
+	for (size_t i = 0; i < rows; i++, row_next(&lies)) {
 		if (!g->sums)
-			w->out[i] = out + out_row_at(p, at.row + i);
+			w->out[i] = out + lies.out;
 		if (e->flags & EPILOGUE_RESIDUAL)
 			w->residual[i] = (const float *)args[GEMM_RESIDUAL] +
-					 batch_offset(e->residual, at.batch) + residual_row_at(p, at.row + i);
+					 batch_offset(e->residual, at.batch) + lies.residual;
 	}
 	product prod = {
 		.rows = rows,
