@@ -49,6 +49,7 @@ typedef struct conv_params {
 	 * then whole blocks. conv_f32, winograd and depthwise_f32 take them. With out_block the axes of the
 	 * epilogue are batch, depth, row, pixel, block, channel of the block. */
 	ptrdiff_t in_block, out_block;
+	size_t block; /* how many channels that are; not read where both strides are 0 */
 	kernel_hint hint; /* conv_f32, winograd and depthwise_f32 take one */
 	epilogue epilogue;
 } conv_params;

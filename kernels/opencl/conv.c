@@ -1,116 +1,10 @@
-/* Convolutions: the launches of cl/conv.cl and cl/depthwise.cl, and packed weights. */
+/* Convolutions: the launches of cl/conv.cl, cl/depthwise.cl and, by tiles in local memory, cl/tile.cl. */
 #include "work.h"
 
 static size_t round_up(size_t x, size_t to)
 {
 	return (x + to - 1) / to * to;
 }
-
-/* ---- Packing: biases, then [group][block of 16][tap][input channel][16], then zeros for taps outside the image ---- */
-
-typedef struct packed_form {
-	size_t blocks, taps, bias, floats, zeros; /* blocks of one group; zeros: where they begin */
-	bool fits;
-} packed_form;
-
-static packed_form form_of(const weights_shape *s)
-{
-	packed_form f = { .blocks = (s->out_channels + OPENCL_BLOCK - 1) / OPENCL_BLOCK };
-	size_t block;
-	bool bad = __builtin_mul_overflow(s->kernel[0], s->kernel[1], &f.taps) ||
-		   __builtin_mul_overflow(f.taps, s->kernel[2], &f.taps) ||
-		   __builtin_mul_overflow(f.taps * OPENCL_BLOCK, s->in_channels, &block) ||
-		   __builtin_mul_overflow(s->groups * OPENCL_BLOCK, f.blocks, &f.bias) ||
-		   __builtin_mul_overflow(s->groups * f.blocks, block, &f.zeros) ||
-		   __builtin_add_overflow(f.zeros, f.bias, &f.zeros) ||
-		   __builtin_add_overflow(f.zeros, round_up(s->in_channels, OPENCL_BLOCK), &f.floats);
-	f.fits = !bad && f.floats < SIZE_MAX / 8;
-	return f;
-}
-
-static size_t gemm_bytes(const weights_shape *s)
-{
-	const packed_form f = form_of(s);
-	return f.fits ? f.floats * sizeof(float) : SIZE_MAX;
-}
-
-/* Channel p of the kernel's output, counted over all groups, is channel q of the source. */
-static size_t source_channel(const weights_source *w, size_t p)
-{
-	return w->out_index ? w->out_index[p] : p;
-}
-
-static void pack_column(const weights_shape *s, const weights_source *w, size_t q, float *to)
-{
-	const loose_float *from = w->data + (ptrdiff_t)(q / s->out_channels) * w->group + (ptrdiff_t)(q % s->out_channels) * w->out;
-	for (size_t z = 0; z < s->kernel[0]; z++)
-		for (size_t y = 0; y < s->kernel[1]; y++)
-			for (size_t x = 0; x < s->kernel[2]; x++) {
-				const loose_float *tap = from + (ptrdiff_t)z * w->tap[0] + (ptrdiff_t)y * w->tap[1] + (ptrdiff_t)x * w->tap[2];
-				for (size_t i = 0; i < s->in_channels; i++, to += OPENCL_BLOCK)
-					*to = tap[(ptrdiff_t)(w->in_index ? w->in_index[i] : i) * w->in];
-			}
-}
-
-static void gemm_pack(const weights_shape *s, const weights_source *w, void *packed)
-{
-	const packed_form f = form_of(s);
-	float *to = packed;
-	const size_t block = f.taps * s->in_channels * OPENCL_BLOCK;
-	memset(packed, 0, f.floats * sizeof(float));
-	for (size_t g = 0; g < s->groups; g++)
-		for (size_t o = 0; o < s->out_channels; o++) {
-			const size_t q = source_channel(w, g * s->out_channels + o);
-			if (w->bias)
-				to[g * f.blocks * OPENCL_BLOCK + o] = w->bias[(ptrdiff_t)q * w->bias_stride];
-			pack_column(s, w, q, to + f.bias + (g * f.blocks + o / OPENCL_BLOCK) * block + o % OPENCL_BLOCK);
-		}
-}
-
-/* [tap][channel], channels rounded up to 16, the bias ahead. */
-static size_t depthwise_bytes(const weights_shape *s)
-{
-	const weights_shape one = { .groups = 1, .out_channels = s->groups, .in_channels = 1,
-				    .kernel = { s->kernel[0], s->kernel[1], s->kernel[2] } };
-	const packed_form f = form_of(&one);
-	return f.fits ? f.zeros * sizeof(float) : SIZE_MAX;
-}
-
-static void depthwise_pack(const weights_shape *s, const weights_source *w, void *packed)
-{
-	const size_t line = round_up(s->groups, OPENCL_BLOCK);
-	float *bias = packed, *to = bias + line;
-	memset(packed, 0, depthwise_bytes(s));
-	for (size_t p = 0; p < s->groups; p++) {
-		const size_t q = source_channel(w, p);
-		float *at = to + p;
-		bias[p] = w->bias ? w->bias[(ptrdiff_t)q * w->bias_stride] : 0;
-		for (size_t z = 0; z < s->kernel[0]; z++)
-			for (size_t y = 0; y < s->kernel[1]; y++)
-				for (size_t x = 0; x < s->kernel[2]; x++, at += line)
-					*at = w->data[(ptrdiff_t)q * w->group + (ptrdiff_t)z * w->tap[0] + (ptrdiff_t)y * w->tap[1] +
-						      (ptrdiff_t)x * w->tap[2]];
-	}
-}
-
-const weights_packing *opencl_packing(packing_id id)
-{
-	static const weights_packing gemm = { "opencl", gemm_bytes, gemm_pack };
-	static const weights_packing depthwise = { "opencl_depthwise", depthwise_bytes, depthwise_pack };
-	switch (id) {
-	case PACKING_GEMM:
-	case PACKING_TRANSPOSE:
-	case PACKING_FIRST:
-		return &gemm;
-	case PACKING_DEPTHWISE:
-	case PACKING_DEPTHWISE_FIRST:
-		return &depthwise;
-	default:
-		return NULL;
-	}
-}
-
-/* ---- Launches ---- */
 
 static bool rings(const conv_window *w)
 {
@@ -174,8 +68,22 @@ static uint32_t tile_pixels(const opencl_target *t, size_t pixels)
 	return best;
 }
 
+/* Channels of a side as they count for its span: in blocks, those blocks. */
+static void blocked_span(opencl_work *w, size_t channels, ptrdiff_t stride, size_t block)
+{
+	const size_t blocks = block ? channels / block : 0;
+	work_span(w, 1, &blocks, &stride);
+}
+
 static void image_arguments(opencl_work *w, const conv_params *p, conv_args *a, size_t in_channels, size_t out_channels)
 {
+	work_define(w, "IN_BLOCKED", p->in_block != 0);
+	work_define(w, "OUT_BLOCKED", p->out_block != 0);
+	a->block = work_int(w, (ptrdiff_t)p->block);
+	a->in_block = work_int(w, p->in_block);
+	a->out_block = work_int(w, p->out_block);
+	blocked_span(w, in_channels, p->in_block, p->block);
+	blocked_span(w, out_channels, p->out_block, p->block);
 	const ptrdiff_t in_channel = p->in_channel ? p->in_channel : 1, out_channel = p->out_channel ? p->out_channel : 1;
 	const size_t in[5] = { p->batch, p->window.in[0], p->window.in[1], p->window.in[2], in_channels };
 	const size_t out[5] = { p->batch, p->window.out[0], p->window.out[1], p->window.out[2], out_channels };
@@ -198,39 +106,100 @@ static void image_arguments(opencl_work *w, const conv_params *p, conv_args *a, 
 	}
 }
 
+/* A vector of channels stays in its block. */
+static uint32_t vector_within(uint32_t vector, const conv_params *p)
+{
+	while (p->block && p->block % vector)
+		vector /= 2;
+	return vector;
+}
+
+static void conv_arguments(opencl_work *w, const conv_params *p, conv_args *a)
+{
+	const weights_shape *s = &p->weights;
+	const packed_form f = packed_form_of(s);
+	work_channels(w, p->in_channel, p->out_channel);
+	image_arguments(w, p, a, s->groups * s->in_channels, s->groups * s->out_channels);
+	a->batch = work_int(w, (ptrdiff_t)p->batch);
+	a->groups = work_int(w, (ptrdiff_t)s->groups);
+	a->out_channels = work_int(w, (ptrdiff_t)s->out_channels);
+	a->in_channels = work_int(w, (ptrdiff_t)s->in_channels);
+	a->weight_blocks = work_int(w, (ptrdiff_t)f.blocks);
+	a->bias_count = work_int(w, (ptrdiff_t)f.bias);
+	a->zeros = work_int(w, (ptrdiff_t)f.zeros);
+	work_epilogue(w, &p->epilogue, NULL, p->out_block ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a->e);
+}
+
+/* Vectors of fewer channels where there are few. */
+static uint32_t vector_of(const opencl_target *t, const conv_params *p)
+{
+	return vector_within(t->vector > p->weights.out_channels && t->vector > 4 ? t->vector / 2 : t->vector, p);
+}
+
+static bool make_in_registers(const opencl_target *t, const conv_params *p, bool transposed, const work_variant *v, opencl_work *w)
+{
+	conv_args a = { 0 };
+	const uint32_t vector = vector_of(t, p);
+	const size_t phases = transposed ? p->window.stride[PIXEL] : 1, tile = v->rows;
+	const size_t pixels = (p->window.out[PIXEL] + phases - 1) / phases, width = (size_t)vector * v->vectors;
+	work_begin(w, "conv", opencl_source_conv, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "NB", v->vectors);
+	work_define(w, "PX", v->rows);
+	work_define(w, "TRANSPOSED", transposed);
+	work_define(w, "WIDE_LOADS", !t->host_cpu);
+	a.blocks = work_int(w, (ptrdiff_t)((p->weights.out_channels + width - 1) / width));
+	conv_arguments(w, p, &a);
+	work_arguments(w, &a, sizeof a);
+	const size_t rows = p->batch * p->window.out[DEPTH] * p->window.out[ROW];
+	work_launch(w, t, (size_t)a.blocks * p->weights.groups, (pixels + tile - 1) / tile * phases, rows, v->group_x, v->group_y);
+	return !w->overflow;
+}
+
+static work_product product_of(const conv_params *p)
+{
+	const conv_window *w = &p->window;
+	return (work_product){ p->batch * w->out[DEPTH] * w->out[ROW] * w->out[PIXEL], p->weights.out_channels,
+		               p->weights.in_channels * w->kernel[DEPTH] * w->kernel[ROW] * w->kernel[PIXEL], p->weights.groups };
+}
+
+static bool make_in_local_memory(const opencl_target *t, const conv_params *p, const work_variant *v, opencl_work *w)
+{
+	conv_args a = { 0 };
+	const work_product d = product_of(p);
+	const uint32_t vector = vector_within(t->vector, p);
+	const size_t rows = v->rows * v->group_y, columns = (size_t)v->vectors * v->group_x * vector;
+	work_begin(w, "conv_tiled", opencl_source_tile, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "CONV", 1);
+	work_define(w, "B_PACKED", 1);
+	work_tile(w, v);
+	a.blocks = work_int(w, (ptrdiff_t)((d.n + columns - 1) / columns));
+	conv_arguments(w, p, &a);
+	work_arguments(w, &a, sizeof a);
+	(void)work_int(w, (ptrdiff_t)(d.m + rows)); /* counted in 32 bits, as the steps of the sum are */
+	(void)work_int(w, (ptrdiff_t)(d.k + v->depth));
+	work_launch_groups(w, (size_t)a.blocks * d.batch, (d.m + rows - 1) / rows, 1, v);
+	return !w->overflow;
+}
+
 static bool make_conv(const opencl_target *t, const conv_params *given, opencl_work *w, bool transposed)
 {
 	conv_params p = *given;
 	const weights_shape *s = &p.weights;
-	const packed_form f = form_of(s);
-	if (rings(&p.window) || p.in_block || p.out_block || !f.fits || !s->out_channels)
+	if (rings(&p.window) || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
 		return false;
 	if (!transposed)
 		flatten(&p);
-	conv_args a = { .groups = (int32_t)s->groups };
-	const uint32_t vector = t->vector > s->out_channels && t->vector > 4 ? t->vector / 2 : t->vector;
-	const uint32_t vectors = s->out_channels > vector ? 2 : 1;
+	const work_product product = product_of(&p);
 	const size_t phases = transposed ? p.window.stride[PIXEL] : 1;
-	const size_t pixels = (p.window.out[PIXEL] + phases - 1) / phases;
-	const uint32_t tile = tile_pixels(t, pixels);
-	work_begin(w, "conv", opencl_source_conv, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
-	work_define(w, "NB", vectors);
-	work_define(w, "PX", tile);
-	work_define(w, "TRANSPOSED", transposed);
-	work_channels(w, p.in_channel, p.out_channel);
-	work_define(w, "WIDE_LOADS", !t->host_cpu);
-	image_arguments(w, &p, &a, s->groups * s->in_channels, s->groups * s->out_channels);
-	a.blocks = work_int(w, (ptrdiff_t)((s->out_channels + vector * vectors - 1) / (vector * vectors)));
-	a.out_channels = work_int(w, (ptrdiff_t)s->out_channels);
-	a.in_channels = work_int(w, (ptrdiff_t)s->in_channels);
-	a.weight_blocks = work_int(w, (ptrdiff_t)f.blocks);
-	a.bias_count = work_int(w, (ptrdiff_t)f.bias);
-	a.zeros = work_int(w, (ptrdiff_t)f.zeros);
-	work_epilogue(w, &p.epilogue, NULL, 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
-	work_arguments(w, &a, sizeof a);
-	const size_t rows = p.batch * p.window.out[DEPTH] * p.window.out[ROW];
-	work_launch(w, t, (size_t)a.blocks * s->groups, (pixels + tile - 1) / tile * phases, rows, t->host_cpu ? 4 : 8, 8);
-	return !w->overflow;
+	work_variant v = { tile_pixels(t, (p.window.out[PIXEL] + phases - 1) / phases), s->out_channels > vector_of(t, &p) ? 2 : 1,
+		           t->host_cpu ? 4 : 8, 8, 0 };
+	if (t->variant && !work_variant_get(t, KERNEL_conv_f32, &v))
+		return false;
+	if (!t->variant && !transposed)
+		(void)work_variant_guess(t, &product, &v);
+	if (v.depth)
+		return !transposed && make_in_local_memory(t, &p, &v, w);
+	return make_in_registers(t, &p, transposed, &v, w);
 }
 
 bool opencl_make_conv_f32(const opencl_target *t, const void *params, uint32_t present, opencl_work *w)
@@ -249,21 +218,21 @@ bool opencl_make_depthwise_f32(const opencl_target *t, const void *params, uint3
 {
 	const conv_params *p = params;
 	const size_t channels = p->weights.groups;
+	work_variant v = { t->host_cpu ? 4 : 2, 1, t->host_cpu ? 4 : 16, t->host_cpu ? 8 : 4, 0 };
 	(void)present;
-	if (rings(&p->window) || p->in_block || p->out_block)
+	if (rings(&p->window) || (t->variant && !work_variant_get(t, KERNEL_depthwise_f32, &v)))
 		return false;
 	conv_args a = { 0 };
-	const uint32_t tile = t->host_cpu ? 4 : 2;
-	work_begin(w, "depthwise", opencl_source_depthwise, t->vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
-	work_define(w, "PX", tile);
+	const uint32_t vector = vector_within(t->vector, p);
+	work_begin(w, "depthwise", opencl_source_depthwise, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "PX", v.rows);
 	work_channels(w, p->in_channel, p->out_channel);
 	image_arguments(w, p, &a, channels, channels);
 	a.groups = work_int(w, (ptrdiff_t)channels);
 	a.bias_count = work_int(w, (ptrdiff_t)round_up(channels, OPENCL_BLOCK));
-	work_epilogue(w, &p->epilogue, NULL, 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
+	work_epilogue(w, &p->epilogue, NULL, p->out_block ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
 	work_arguments(w, &a, sizeof a);
 	const size_t rows = p->batch * p->window.out[DEPTH] * p->window.out[ROW];
-	work_launch(w, t, (channels + t->vector - 1) / t->vector, (p->window.out[PIXEL] + tile - 1) / tile, rows,
-		    t->host_cpu ? 4 : 16, t->host_cpu ? 8 : 4);
+	work_launch(w, t, (channels + vector - 1) / vector, (p->window.out[PIXEL] + v.rows - 1) / v.rows, rows, v.group_x, v.group_y);
 	return !w->overflow;
 }

@@ -92,22 +92,37 @@ bool opencl_make_gemm_f32(const opencl_target *t, const void *params, uint32_t p
 {
 	const gemm_params *p = params;
 	gemm_args a = { 0 };
+	work_product d = { p->m, p->n, p->k, 1 };
+	work_variant v;
 	(void)present;
-	const uint32_t vectors = p->n > t->vector ? 2 : 1, tile = tile_rows(t, p->m);
-	work_begin(w, "gemm", opencl_source_gemm, t->vector, 1u << GEMM_OUT | 1u << GEMM_A | 1u << GEMM_B);
-	work_define(w, "NB", vectors);
-	work_define(w, "PX", tile);
+	for (int i = 0; i < GEMM_BATCH_AXES; i++)
+		d.batch *= p->batch[i];
+	if (t->variant && !work_variant_get(t, KERNEL_gemm_f32, &v))
+		return false;
+	if (!t->variant && !work_variant_guess(t, &d, &v))
+		v = (work_variant){ tile_rows(t, p->m), p->n > t->vector ? 2 : 1, t->host_cpu ? 4 : 8, 8, 0 };
+	work_begin(w, v.depth ? "gemm_tiled" : "gemm", v.depth ? opencl_source_tile : opencl_source_gemm, t->vector,
+		   1u << GEMM_OUT | 1u << GEMM_A | 1u << GEMM_B);
+	if (v.depth) {
+		work_define(w, "CONV", 0);
+		work_define(w, "A_BY_ROWS", p->a_col != 1 && p->a_row == 1);
+		work_channels(w, 1, 1);
+		work_tile(w, &v);
+	} else {
+		work_define(w, "NB", v.vectors);
+		work_define(w, "PX", v.rows);
+		work_define(w, "B_UNIT", p->b_col == 1);
+	}
 	work_define(w, "B_PACKED", p->packed);
-	work_define(w, "B_UNIT", p->b_col == 1);
 	arguments(w, p, &a);
 	work_strides strides = { 0 };
 	const size_t axes = row_axes(w, p, &a, &strides);
 	work_epilogue(w, &p->epilogue, &strides, axes, GEMM_RESIDUAL, GEMM_OPERANDS, &a.e);
 	work_arguments(w, &a, sizeof a);
-	size_t batch = 1;
-	for (int i = 0; i < GEMM_BATCH_AXES; i++)
-		batch *= p->batch[i];
-	const size_t wide = t->vector * vectors;
-	work_launch(w, t, (p->n + wide - 1) / wide, (p->m + tile - 1) / tile, batch, t->host_cpu ? 4 : 8, 8);
+	const size_t wide = (size_t)t->vector * v.vectors * (v.depth ? v.group_x : 1), tall = v.rows * (v.depth ? v.group_y : 1);
+	if (v.depth)
+		work_launch_groups(w, (d.n + wide - 1) / wide, (d.m + tall - 1) / tall, d.batch, &v);
+	else
+		work_launch(w, t, (d.n + wide - 1) / wide, (d.m + tall - 1) / tall, d.batch, v.group_x, v.group_y);
 	return !w->overflow;
 }

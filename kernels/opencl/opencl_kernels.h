@@ -21,7 +21,9 @@ typedef struct opencl_target {
 	uint32_t vector; /* floats in a vector: 4, 8 or 16 */
 	uint32_t lanes;  /* work items that share a reduction: a power of two, 1 where they run one after the other */
 	bool host_cpu;   /* work items are loops on a CPU: large tiles, scalar loads of the contracted axis */
-	size_t max_group;
+	size_t max_group, local_bytes;
+	uint32_t units;   /* compute units */
+	uint32_t variant; /* of the call to be made; 0: the one that is guessed best. See opencl_variant_count */
 } opencl_target;
 
 /* One launch. The program's text is text[0 .. text_length) and the sources in front and behind it. */
@@ -41,6 +43,13 @@ typedef struct opencl_work {
 /* Fills work for a call whose args[i] is not NULL where bit i of present is set. False: this call has no kernel on
  * the device. An extent of 0 makes global[0] 0: nothing is launched. */
 typedef bool (*opencl_make)(const opencl_target *t, const void *params, uint32_t present, opencl_work *w);
+
+/* Tuning: the calls of some kernels can be made in several variants, numbered from 1, which differ in tile, group and use of local memory.
+ * Their results are the same but for the rounding of edges. opencl_make() makes the one that target.variant names, and returns false where
+ * it suits neither device nor call; then there is still number 0. Whoever measures them keeps the text, not the number, which is that of a
+ * place in a list. A kernel without variants has a count of 1. */
+uint32_t opencl_variant_count(kernel_id id); /* with number 0 */
+void opencl_variant_text(kernel_id id, uint32_t variant, char *text, size_t room);
 
 /* NULL where no kernel computes id at all. */
 opencl_make opencl_kernel(kernel_id id);

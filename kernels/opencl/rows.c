@@ -101,13 +101,19 @@ bool opencl_make_layer_norm_f32(const opencl_target *t, const void *params, uint
 	return !w->overflow;
 }
 
+static ptrdiff_t channel_stride(ptrdiff_t stride)
+{
+	return stride ? stride : 1;
+}
+
 bool opencl_make_group_norm_f32(const opencl_target *t, const void *params, uint32_t present, opencl_work *w)
 {
 	const group_norm_params *p = params;
 	group_norm_args a = { .epsilon = p->epsilon };
 	const uint32_t lanes = lanes_for(t, p->rows * p->pixels);
 	const size_t extent[4] = { p->batch, p->rows, p->pixels, p->channels };
-	const ptrdiff_t in[4] = { p->in_batch, p->in_row, p->in_pixel, 1 }, out[4] = { p->out_batch, p->out_row, p->out_pixel, 1 };
+	const ptrdiff_t in[4] = { p->in_batch, p->in_row, p->in_pixel, channel_stride(p->in_channel) };
+	const ptrdiff_t out[4] = { p->out_batch, p->out_row, p->out_pixel, channel_stride(p->out_channel) };
 	if (!p->groups)
 		return false;
 	work_begin(w, "group_norm", opencl_source_norm, 1, present & ((1u << (GROUP_NORM_BIAS + 1)) - 1));
@@ -127,6 +133,8 @@ bool opencl_make_group_norm_f32(const opencl_target *t, const void *params, uint
 	a.out_batch = work_int(w, p->out_batch);
 	a.out_row = work_int(w, p->out_row);
 	a.out_pixel = work_int(w, p->out_pixel);
+	a.in_channel = work_int(w, in[3]);
+	a.out_channel = work_int(w, out[3]);
 	work_arguments(w, &a, sizeof a);
 	work_launch(w, t, p->channels && p->rows && p->pixels ? lanes : 0, p->batch * p->groups, 1, lanes, 1);
 	return !w->overflow;
@@ -145,6 +153,10 @@ bool opencl_make_lrn_f32(const opencl_target *t, const void *params, uint32_t pr
 	axes(w, p->rank, p->outer, p->out_outer, NULL, a.out_outer);
 	a.channels = work_int(w, (ptrdiff_t)p->channels);
 	a.size = work_int(w, (ptrdiff_t)p->size);
+	a.in_channel = work_int(w, channel_stride(p->in_channel));
+	a.out_channel = work_int(w, channel_stride(p->out_channel));
+	work_span(w, 1, &p->channels, &p->in_channel);
+	work_span(w, 1, &p->channels, &p->out_channel);
 	work_arguments(w, &a, sizeof a);
 	work_launch(w, t, p->channels, product(p->rank, p->outer), 1, t->host_cpu ? 16 : 32, t->host_cpu ? 4 : 4);
 	return !w->overflow;

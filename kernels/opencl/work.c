@@ -79,6 +79,26 @@ void work_launch(opencl_work *w, const opencl_target *t, size_t x, size_t y, siz
 	w->overflow |= x > INT32_MAX || y > INT32_MAX || z > INT32_MAX;
 }
 
+void work_launch_groups(opencl_work *w, size_t x, size_t y, size_t z, const work_variant *v)
+{
+	w->local[0] = v->group_x;
+	w->local[1] = v->group_y;
+	w->local[2] = 1;
+	w->global[0] = x * v->group_x;
+	w->global[1] = y * v->group_y;
+	w->global[2] = z;
+	w->overflow |= x > INT32_MAX / 256 || y > INT32_MAX / 256 || z > INT32_MAX;
+}
+
+void work_tile(opencl_work *w, const work_variant *v)
+{
+	work_define(w, "TM", v->rows);
+	work_define(w, "TN", v->vectors);
+	work_define(w, "GX", v->group_x);
+	work_define(w, "GY", v->group_y);
+	work_define(w, "DEPTH", v->depth);
+}
+
 void work_channels(opencl_work *w, ptrdiff_t in, ptrdiff_t out)
 {
 	work_define(w, "IN_STRIDED", in != 0 && in != 1);

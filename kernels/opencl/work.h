@@ -18,6 +18,7 @@ SOURCE(program)
 SOURCE(conv)
 SOURCE(depthwise)
 SOURCE(gemm)
+SOURCE(tile)
 SOURCE(pool)
 SOURCE(resize)
 SOURCE(eltwise)
@@ -28,6 +29,29 @@ SOURCE(norm)
 SOURCE(lrn)
 #undef SOURCE
 
+/* Weights packed for convolutions and products, counted in floats. */
+typedef struct packed_form {
+	size_t blocks, taps, bias, floats, zeros; /* blocks of one group; zeros: where they begin */
+	bool fits;
+} packed_form;
+packed_form packed_form_of(const weights_shape *s);
+
+/* One of the variants of a kernel. */
+typedef struct work_variant {
+	uint32_t rows, vectors;    /* of a work item */
+	uint32_t group_x, group_y; /* work items along columns and rows */
+	uint32_t depth;            /* steps of the sum in local memory; 0: none */
+} work_variant;
+typedef struct work_product {
+	size_t m, n, k, batch;
+} work_product;
+/* Variant t->variant, which is not 0; false where there is none or the device is too small for it. */
+bool work_variant_get(const opencl_target *t, kernel_id id, work_variant *v);
+/* The variant in local memory that is guessed best; false, and *v as it was: better without. */
+bool work_variant_guess(const opencl_target *t, const work_product *p, work_variant *v);
+/* Definitions of cl/tile.cl. */
+void work_tile(opencl_work *w, const work_variant *v);
+
 /* Begins a launch of a source's function with vectors of `vector` floats. operands: those the kernel itself takes. */
 void work_begin(opencl_work *w, const char *function, const char *body, uint32_t vector, uint32_t operands);
 __attribute__((format(printf, 2, 3))) void work_text(opencl_work *w, const char *format, ...);
@@ -36,6 +60,9 @@ void work_define(opencl_work *w, const char *name, long value);
 void work_arguments(opencl_work *w, const void *args, size_t bytes);
 /* Global sizes rounded up to the local ones. */
 void work_launch(opencl_work *w, const opencl_target *t, size_t x, size_t y, size_t z, size_t local_x, size_t local_y);
+
+/* So many groups of a variant, each whole. */
+void work_launch_groups(opencl_work *w, size_t x, size_t y, size_t z, const work_variant *v);
 
 /* Whether channels are contiguous in an image's input and output; a stride of 0 means 1. */
 void work_channels(opencl_work *w, ptrdiff_t in, ptrdiff_t out);

@@ -165,6 +165,7 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
 	p->in_block = lower_block_stride(&l->in_view[0]);
 	p->out_block = lower_block_stride(&l->out_view[0]);
+	p->block = p->in_block || p->out_block ? cpu_kernels_get()->vector : 0;
 	const int block_axes[6] = { axes[0], axes[1], axes[2], axes[3], AXIS_BLOCKS, AXIS_IN_BLOCK };
 	/* A kernel that transposes its results on their way out takes no residual. */
 	const size_t unit = kernel_is_first(kernel_number) ? 3 : p->out_channel == 1 ? 4 : 5;

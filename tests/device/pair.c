@@ -1,6 +1,10 @@
 #include "pair.h"
+#if __has_include("opencl_kernels.h")
+#include "opencl_kernels.h"
+#endif
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +53,32 @@ void pair_close(void)
 {
 	device_queue_free(&queue);
 	device_close(&dev);
+}
+
+/* A build without OpenCL has none. */
+static uint32_t variants_of(kernel_id kernel)
+{
+#if __has_include("opencl_kernels.h")
+	cr_assert_gt(opencl_variant_count(kernel), 1);
+	return opencl_variant_count(kernel);
+#else
+	(void)kernel;
+	return 1;
+#endif
+}
+
+void pair_each_variant(kernel_id kernel, void (*each_case)(rng *r))
+{
+	rng r = { 40 };
+	char number[16];
+	const uint32_t count = variants_of(kernel);
+	for (uint32_t v = 1; v < count; v++) {
+		snprintf(number, sizeof number, "%u", v);
+		setenv("CLAST_OPENCL_VARIANT", number, 1);
+		pair_open();
+		each_case(&r);
+		pair_close();
+	}
 }
 
 void pair_begin(pair *p, kernel_id kernel, const void *params)

@@ -21,6 +21,8 @@ float rng_float(rng *r); /* in [-1, 1) */
 /* Opens the device, or skips the test. */
 void pair_open(void);
 void pair_close(void);
+/* Calls each_case(r) with a device that takes variant 1, 2, ... of the kernel, where a call has it. In place of pair_open. */
+void pair_each_variant(kernel_id kernel, void (*each_case)(rng *r));
 
 typedef struct pair {
 	kernel_id kernel;

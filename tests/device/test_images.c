@@ -147,6 +147,26 @@ Test(images, transposed_convolutions_agree_with_the_cpu)
 		conv_case(&r, CONV_TRANSPOSED, (unsigned)i % 3, 20);
 }
 
+static void one_convolution(rng *r)
+{
+	conv_case(r, CONV_PLAIN, (unsigned)rng_range(r, 0, 2), 80);
+}
+
+static void one_depthwise(rng *r)
+{
+	conv_case(r, CONV_DEPTHWISE, (unsigned)rng_range(r, 0, 2), 37);
+}
+
+Test(variants, of_convolutions_agree_with_the_cpu, .timeout = 900)
+{
+	pair_each_variant(KERNEL_conv_f32, one_convolution);
+}
+
+Test(variants, of_depthwise_convolutions_agree_with_the_cpu, .timeout = 900)
+{
+	pair_each_variant(KERNEL_depthwise_f32, one_depthwise);
+}
+
 Test(images, a_picture_in_first_order_is_read_by_its_channel_stride)
 {
 	rng r = { 4 };

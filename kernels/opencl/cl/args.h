@@ -19,11 +19,12 @@ typedef struct epilogue_args {
 } epilogue_args;
 
 typedef struct conv_args {
-	INT groups, blocks;          /* blocks of tile channels a group */
+	INT batch, groups, blocks;   /* blocks of tile channels a group */
 	INT out_channels, in_channels; /* of a group */
 	INT weight_blocks, bias_count; /* blocks of 16 channels a group; floats ahead of the weights */
 	INT in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
 	INT in_stride[5], out_stride[5]; /* batch, depth, row, pixel, channel */
+	INT block, in_block, out_block; /* channels of a block, and from block to block, where they lie in blocks */
 	INT zeros;                   /* where zeros lie behind the weights */
 	epilogue_args e;
 } conv_args;
@@ -76,13 +77,13 @@ typedef struct rows_args {
 
 typedef struct group_norm_args {
 	INT rows, pixels, channels, groups;
-	INT in_batch, in_row, in_pixel, out_batch, out_row, out_pixel;
+	INT in_batch, in_row, in_pixel, in_channel, out_batch, out_row, out_pixel, out_channel;
 	float epsilon;
 } group_norm_args;
 
 typedef struct lrn_args {
 	INT outer[8], in_outer[8], out_outer[8];
-	INT channels, size;
+	INT channels, size, in_channel, out_channel;
 	float alpha, beta, bias;
 } lrn_args;
 

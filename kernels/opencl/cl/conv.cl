@@ -5,9 +5,23 @@
  * behind the packed weights, so that the inner loop knows no borders. A transposed convolution gathers: the
  * pixels of a tile are `stride` apart, so that they share the taps that meet them.
  *
+ * IN_BLOCKED, OUT_BLOCKED: channels lie in blocks, each an image of its own; a vector of channels never leaves its block.
+ *
  * Weights: [group][block of 16 output channels][tap][input channel][16], the bias ahead of them. */
 
 #define TILE (VEC * NB)
+#if IN_BLOCKED
+#define IN_CHANNEL(c) ((c) / a.block * a.in_block)
+#else
+#define IN_CHANNEL(c) ((c) * a.in_stride[4])
+#endif
+#if OUT_BLOCKED
+#define OUT_CHANNEL(c) ((c) / a.block * a.out_block + (c) % a.block)
+#define CHANNEL_AXES(c) (c) / a.block, (c) % a.block
+#else
+#define OUT_CHANNEL(c) ((c) * a.out_stride[4])
+#define CHANNEL_AXES(c) c
+#endif
 
 __kernel void conv(OPERANDS, const conv_args a)
 {
@@ -23,7 +37,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 #endif
 	if (g >= a.groups || x0 >= a.out[2])
 		return;
-	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + g * a.in_channels * a.in_stride[4];
+	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(g * a.in_channels);
 	__global const float *bias = OPERAND(2, const float);
 	const int taps = a.taps[0] * a.taps[1] * a.taps[2];
 	__global const float *w = bias + a.bias_count +
@@ -60,6 +74,9 @@ __kernel void conv(OPERANDS, const conv_args a)
 #if IN_STRIDED
 			int s[PX];
 #endif
+#if IN_BLOCKED
+			int hop[PX];
+#endif
 #if TRANSPOSED
 			const int vx = x0 + a.pad[2] - tx * a.dilation[2];
 			if (vx % a.stride[2] != 0) {
@@ -78,10 +95,19 @@ __kernel void conv(OPERANDS, const conv_args a)
 #if IN_STRIDED
 				s[p] = inside ? a.in_stride[4] : 0;
 #endif
+#if IN_BLOCKED
+				hop[p] = inside ? a.in_block : 0;
+#endif
 			}
+#if IN_BLOCKED
+			for (int first_of = 0; first_of < a.in_channels; first_of += a.block) {
+			const int count = a.block;
+#else
+			const int count = a.in_channels;
+#endif
 			int i = 0;
 #if IN_STRIDED
-			for (; i < a.in_channels; i++, w += 16) {
+			for (; i < count; i++, w += 16) {
 				vec v[NB];
 #pragma unroll
 				for (int j = 0; j < NB; j++)
@@ -96,7 +122,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 			}
 #else
 #if WIDE_LOADS
-			for (; i + 4 <= a.in_channels; i += 4, w += 64) {
+			for (; i + 4 <= count; i += 4, w += 64) {
 				float4 x[PX];
 #pragma unroll
 				for (int p = 0; p < PX; p++)
@@ -115,7 +141,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 				}
 			}
 #endif
-			for (; i < a.in_channels; i++, w += 16) {
+			for (; i < count; i++, w += 16) {
 				vec v[NB];
 #pragma unroll
 				for (int j = 0; j < NB; j++)
@@ -127,6 +153,12 @@ __kernel void conv(OPERANDS, const conv_args a)
 					for (int j = 0; j < NB; j++)
 						acc[p][j] = fma(x, v[j], acc[p][j]);
 				}
+			}
+#endif
+#if IN_BLOCKED
+#pragma unroll
+			for (int p = 0; p < PX; p++)
+				q[p] += hop[p];
 			}
 #endif
 		}
@@ -143,8 +175,8 @@ __kernel void conv(OPERANDS, const conv_args a)
 		for (int j = 0; j < NB; j++) {
 			const int n = a.out_channels - c0 - j * VEC, c = channel + j * VEC;
 			if (n > 0)
-				STORE_CHANNELS(out + x * a.out_stride[3] + c * a.out_stride[4], a.out_stride[4],
-					       epilogue(acc[p][j], &a.e, n, image, z, y, x, c EPILOGUE_OPERANDS), n);
+				STORE_CHANNELS(out + x * a.out_stride[3] + OUT_CHANNEL(c), a.out_stride[4],
+					       epilogue(acc[p][j], &a.e, n, image, z, y, x, CHANNEL_AXES(c) EPILOGUE_OPERANDS), n);
 		}
 	}
 }

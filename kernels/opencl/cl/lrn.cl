@@ -1,4 +1,4 @@
-/* Local response normalisation across channels, which are contiguous: a work item computes one element. */
+/* Local response normalisation across channels: a work item computes one element. */
 
 __kernel void lrn(OPERANDS, const lrn_args a)
 {
@@ -15,7 +15,9 @@ __kernel void lrn(OPERANDS, const lrn_args a)
 	__global const float *in = OPERAND(1, const float) + from;
 	float sum = 0.0f;
 	const int first = max(c - (a.size - 1) / 2, 0), last = min(c + a.size / 2, a.channels - 1);
-	for (int i = first; i <= last; i++)
-		sum += in[i] * in[i];
-	OPERAND(0, float)[to + c] = in[c] / pow(a.bias + a.alpha / a.size * sum, a.beta);
+	for (int i = first; i <= last; i++) {
+		const float v = in[i * a.in_channel];
+		sum += v * v;
+	}
+	OPERAND(0, float)[to + c * a.out_channel] = in[c * a.in_channel] / pow(a.bias + a.alpha / a.size * sum, a.beta);
 }

@@ -74,14 +74,14 @@ __kernel void group_norm(OPERANDS, const group_norm_args a)
 	__local float shared[LANES];
 	const int lane = get_local_id(0), g = (int)get_global_id(1) % a.groups, image = (int)get_global_id(1) / a.groups;
 	const int width = a.channels / a.groups, c0 = g * width, pixels = a.rows * a.pixels;
-	__global const float *in = OPERAND(1, const float) + image * a.in_batch + c0;
-	__global float *out = OPERAND(0, float) + image * a.out_batch + c0;
+	__global const float *in = OPERAND(1, const float) + image * a.in_batch + c0 * a.in_channel;
+	__global float *out = OPERAND(0, float) + image * a.out_batch + c0 * a.out_channel;
 	float mean = 0.0f, sum = 0.0f;
 	for (int i = lane; i < pixels; i += LANES) {
 		__global const float *at = in + i / a.pixels * a.in_row + i % a.pixels * a.in_pixel;
 		float block = 0.0f;
 		for (int c = 0; c < width; c++)
-			block += at[c];
+			block += at[c * a.in_channel];
 		mean += block;
 	}
 	const float count = (float)pixels * width;
@@ -89,8 +89,10 @@ __kernel void group_norm(OPERANDS, const group_norm_args a)
 	for (int i = lane; i < pixels; i += LANES) {
 		__global const float *at = in + i / a.pixels * a.in_row + i % a.pixels * a.in_pixel;
 		float block = 0.0f;
-		for (int c = 0; c < width; c++)
-			block += (at[c] - mean) * (at[c] - mean);
+		for (int c = 0; c < width; c++) {
+			const float v = at[c * a.in_channel] - mean;
+			block += v * v;
+		}
 		sum += block;
 	}
 	const float inverse = 1.0f / sqrt(meet(sum, shared) / count + a.epsilon);
@@ -98,14 +100,14 @@ __kernel void group_norm(OPERANDS, const group_norm_args a)
 		__global const float *at = in + i / a.pixels * a.in_row + i % a.pixels * a.in_pixel;
 		__global float *to = out + i / a.pixels * a.out_row + i % a.pixels * a.out_pixel;
 		for (int c = 0; c < width; c++) {
-			float v = (at[c] - mean) * inverse;
+			float v = (at[c * a.in_channel] - mean) * inverse;
 #if HAS_SCALE
 			v *= OPERAND(2, const float)[c0 + c];
 #endif
 #if HAS_BIAS
 			v += OPERAND(3, const float)[c0 + c];
 #endif
-			to[c] = v;
+			to[c * a.out_channel] = v;
 		}
 	}
 }

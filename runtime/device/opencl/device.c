@@ -100,6 +100,8 @@ static void set_target(opencl_device *x)
 {
 	cl_uint width = 4;
 	size_t group = 64;
+	cl_ulong local = 0;
+	const char *variant = getenv("CLAST_OPENCL_VARIANT");
 	const bool cpu = is_cpu(x);
 	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
 	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
@@ -107,6 +109,10 @@ static void set_target(opencl_device *x)
 	x->target.vector = cpu && width >= 8 ? 8 : 4;
 	x->target.lanes = cpu ? 1 : 64;
 	x->target.max_group = group < 256 ? group : 256;
+	x->cl->clGetDeviceInfo(x->id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
+	x->target.local_bytes = (size_t)local;
+	x->target.units = x->info.compute_units;
+	x->target.variant = variant ? (uint32_t)strtoul(variant, NULL, 10) : 0;
 	while (x->target.lanes > x->target.max_group)
 		x->target.lanes /= 2;
 }
@@ -172,6 +178,16 @@ static const weights_packing *packing(const device *dev, packing_id id)
 
 /* ---- Calls ---- */
 
+/* The variant that the device is told to take, where the call has it. */
+static bool make_work(const opencl_device *x, opencl_make make, const void *params, uint32_t present, opencl_work *w)
+{
+	opencl_target t = x->target;
+	bool made = t.variant && make(&t, params, present, w);
+	t.variant = 0;
+	made = made || make(&t, params, present, w);
+	return made && !(w->operands & ~present);
+}
+
 static clast_status create_call(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
                                 device_call **out, clast_diag *d)
 {
@@ -184,7 +200,7 @@ static clast_status create_call(device *dev, kernel_id kernel, const void *param
 		return CLAST_ERROR_UNSUPPORTED;
 	if (!w)
 		return fail_memory(d, sizeof *w);
-	if (!make(&x->target, params, present, w) || w->operands & ~present)
+	if (!make_work(x, make, params, present, w))
 		s = CLAST_ERROR_UNSUPPORTED;
 	if (!s && w->global[0] && w->global[1] && w->global[2])
 		s = opencl_compile(x, w, &compiled, d);
