@@ -107,6 +107,11 @@ converted() {
 	suite "$program" $out "$floor"
 }
 
+small() { # LIBRARY, without symbols and sections that nothing loads
+	local size
+	strip -o $logs/stripped.so "$1" && size=$(stat -c %s $logs/stripped.so) && echo "$size bytes" && [ "$size" -lt 2000000 ]
+}
+
 installed() { # the example compiles against an installed package, shared and static
 	local prefix=$PWD/build/test-install
 	rm -rf "$prefix"
@@ -145,5 +150,6 @@ check "what is no model is rejected" not_a_model $debug
 check "a small model cut at every byte" cut_everywhere $debug $nodes/test_batchnorm_epsilon/model.onnx 1
 check "the embedded network cut at many places" cut_everywhere $debug models/digits/model.onnx 1777
 check "docs/coverage.md is up to date" scripts/coverage.sh --check $clast
+check "the library is smaller than 2 MB" small build/release/libclast.so
 check "the installed package" installed
 finish

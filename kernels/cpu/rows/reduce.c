@@ -74,12 +74,11 @@ ALWAYS_INLINE bool is_sum(uint32_t kind)
 	return kind != REDUCE_MAX && kind != REDUCE_MIN && kind != REDUCE_PROD;
 }
 
-/* What one element adds. shift: the maximum, for REDUCE_LOG_SUM_EXP. */
+/* What one element adds; REDUCE_SUM_SQUARE stands for REDUCE_L2 too here, and REDUCE_SUM for the other sums of elements. shift: the maximum, for REDUCE_LOG_SUM_EXP. */
 ALWAYS_INLINE vec term(uint32_t kind, vec x, vec shift)
 {
 	switch (kind) {
 	case REDUCE_SUM_SQUARE:
-	case REDUCE_L2:
 		return x * x;
 	case REDUCE_L1:
 		return vec_abs(x);
@@ -104,11 +103,12 @@ ALWAYS_INLINE vec join(uint32_t kind, vec a, vec x)
 	}
 }
 
-ALWAYS_INLINE vec conclude(uint32_t kind, vec a, float count, vec shift)
+/* What becomes of the result: the one thing in which kinds of the same terms differ, and so no reason for code of their own. */
+static __attribute__((noinline)) vec conclude(const plan *g, vec a, vec shift)
 {
-	switch (kind) {
+	switch (g->p->kind) {
 	case REDUCE_MEAN:
-		return a / count;
+		return a / (float)(g->reduced.count * g->inner);
 	case REDUCE_L2:
 		return vec_sqrt(a);
 	case REDUCE_LOG_SUM:
@@ -126,8 +126,7 @@ ALWAYS_INLINE vec finite_or_zero(vec x)
 	return vec_select(vec_abs(x) < INFINITY, x, splat(0));
 }
 
-/* ---- Columns: `vectors` vectors of results from `in` on; tail: how many columns, if not whole vectors. ----
- */
+/* ---- Columns: `vectors` vectors of results from `in` on; tail: of one vector, how many columns. ---- */
 
 ALWAYS_INLINE void pass_columns(const plan *g, const float *in, const uint32_t kind, const int vectors,
 				size_t tail, const vec *shift, vec *acc)
@@ -164,10 +163,9 @@ ALWAYS_INLINE void reduce_columns(const plan *g, const float *in, float *out, co
 		UNROLL for (int i = 0; i < vectors; i++) shift[i] = finite_or_zero(acc[i]);
 	}
 	pass_columns(g, in, kind, vectors, tail, shift, acc);
-	const float count = (float)(g->reduced.count * g->inner);
 	UNROLL for (int i = 0; i < vectors; i++)
 	{
-		const vec v = conclude(kind, acc[i], count, shift[i]);
+		const vec v = conclude(g, acc[i], shift[i]);
 		if (tail)
 			store_tail(out, v, tail_of(tail));
 		else
@@ -180,10 +178,8 @@ ALWAYS_INLINE void all_columns(const plan *g, const float *in, float *out, size_
 	size_t c = 0;
 	for (; c + GROUP * VEC <= cols; c += GROUP * VEC)
 		reduce_columns(g, in + c, out + c, kind, GROUP, 0);
-	for (; c + VEC <= cols; c += VEC)
-		reduce_columns(g, in + c, out + c, kind, 1, 0);
-	if (c < cols)
-		reduce_columns(g, in + c, out + c, kind, 1, cols - c);
+	for (; c < cols; c += VEC)
+		reduce_columns(g, in + c, out + c, kind, 1, size_min(VEC, cols - c));
 }
 
 /* ---- Rows: one result; elements `stride` apart (1: whole vectors). ---- */
@@ -199,8 +195,9 @@ ALWAYS_INLINE vec join_lanes(uint32_t kind, vec v)
 }
 
 /* Lanes that hold no element join as the start value. */
-ALWAYS_INLINE vec pass_row(const plan *g, const float *in, const uint32_t kind, const bool dense, vec shift)
+ALWAYS_INLINE vec pass_row(const plan *g, const float *in, const uint32_t kind, vec shift)
 {
+	const bool dense = g->in_inner == 1;
 	walk w = g->reduced;
 	const vec start = splat(start_value(kind));
 	vec total = start;
@@ -240,14 +237,12 @@ ALWAYS_INLINE vec pass_row(const plan *g, const float *in, const uint32_t kind, 
 	return join_lanes(kind, total);
 }
 
-ALWAYS_INLINE void reduce_row(const plan *g, const float *in, float *out, const uint32_t kind,
-			      const bool dense)
+ALWAYS_INLINE void reduce_row(const plan *g, const float *in, float *out, const uint32_t kind)
 {
 	vec shift = splat(0);
 	if (kind == REDUCE_LOG_SUM_EXP)
-		shift = finite_or_zero(pass_row(g, in, REDUCE_MAX, dense, shift));
-	const vec v = pass_row(g, in, kind, dense, shift);
-	*out = conclude(kind, v, (float)(g->reduced.count * g->inner), shift)[0];
+		shift = finite_or_zero(pass_row(g, in, REDUCE_MAX, shift));
+	*out = conclude(g, pass_row(g, in, kind, shift), shift)[0];
 }
 
 ALWAYS_INLINE void reduce_part(const plan *g, const float *in, float *out, size_t cols, const uint32_t kind)
@@ -256,14 +251,8 @@ ALWAYS_INLINE void reduce_part(const plan *g, const float *in, float *out, size_
 		all_columns(g, in, out, cols, kind);
 		return;
 	}
-	for (size_t c = 0; c < cols; c++) {
-		if (g->in_inner == 1)
-			reduce_row(g, in + (ptrdiff_t)c * g->in_col, out + (ptrdiff_t)c * g->out_col, kind,
-				   true);
-		else
-			reduce_row(g, in + (ptrdiff_t)c * g->in_col, out + (ptrdiff_t)c * g->out_col, kind,
-				   false);
-	}
+	for (size_t c = 0; c < cols; c++)
+		reduce_row(g, in + (ptrdiff_t)c * g->in_col, out + (ptrdiff_t)c * g->out_col, kind);
 }
 
 #define CASE(kind)                                                                                           \
@@ -274,16 +263,16 @@ ALWAYS_INLINE void reduce_part(const plan *g, const float *in, float *out, size_
 static void run_part(const plan *g, const float *in, float *out, size_t cols)
 {
 	switch (g->p->kind) {
-		CASE(REDUCE_SUM);
-		CASE(REDUCE_MEAN);
 		CASE(REDUCE_MAX);
 		CASE(REDUCE_MIN);
 		CASE(REDUCE_PROD);
-		CASE(REDUCE_SUM_SQUARE);
 		CASE(REDUCE_L1);
-		CASE(REDUCE_L2);
-		CASE(REDUCE_LOG_SUM);
 		CASE(REDUCE_LOG_SUM_EXP);
+	case REDUCE_L2:
+		CASE(REDUCE_SUM_SQUARE);
+	case REDUCE_MEAN:
+	case REDUCE_LOG_SUM:
+		CASE(REDUCE_SUM);
 	}
 }
 
