@@ -60,6 +60,7 @@ clast_status trial_open(clast_plan *p, trial *t, clast_diag *d)
 		                           .profile = note,
 		                           .profile_context = t };
 	*t = (trial){ .plan = p };
+	p->strip_cache = SIZE_MAX; /* each step is timed by itself */
 	t->inputs = mem_calloc(&p->memory, (g->input_count + 1) * sizeof *t->inputs);
 	t->outputs = mem_calloc(&p->memory, (g->output_count + 1) * sizeof *t->outputs);
 	t->least = mem_calloc(&p->memory, (p->step_count + 1) * sizeof *t->least);

@@ -91,21 +91,26 @@ clast_status run_scratch(clast_session *s, size_t bytes)
 
 /* ---- Kernel calls ---- */
 
-#define MAX_ARGS 24
 /* A call that took longer than LONG is run in pieces of about PIECE, so that the caller can end it. Shorter ones are not: a kernel
  * streams its weights once a piece. */
 enum { LONG_MICROSECONDS = 8000, PIECE_MICROSECONDS = 5000 };
+
+void run_args(const run *r, const specialisation *s, const spec_call *c, void **args)
+{
+	for (uint32_t i = 0; i < c->arg_count; i++) {
+		const spec_arg *a = &s->args[c->first_arg + i];
+		args[i] = a->base == BASE_NONE ? NULL
+		          : a->base == BASE_ABSOLUTE ? (void *)a->offset : (char *)r->bases[a->base] + a->offset;
+	}
+}
 
 static void run_call(run *r, const specialisation *s, const spec_call *c, size_t pieces, size_t worker, size_t workers)
 {
 	void *args[MAX_ARGS];
 	size_t begin, end;
 	task_range(c->tasks, worker, workers, &begin, &end);
-	for (uint32_t i = 0; begin < end && i < c->arg_count; i++) {
-		const spec_arg *a = &s->args[c->first_arg + i];
-		args[i] = a->base == BASE_NONE ? NULL
-		          : a->base == BASE_ABSOLUTE ? (void *)a->offset : (char *)r->bases[a->base] + a->offset;
-	}
+	if (begin < end)
+		run_args(r, s, c, args);
 	const size_t step = (end - begin + pieces - 1) / pieces;
 	for (size_t at = begin; at < end; at += step) {
 		if (atomic_load_explicit(&r->cancelled, memory_order_relaxed))
@@ -168,6 +173,8 @@ static void run_stretch(void *context, size_t worker, size_t workers)
 		const uint64_t start = timed ? now_ns() : 0;
 		if (step->mode == MODE_CALLS) {
 			run_calls(r, s, step, pieces_of(r, i), worker, workers);
+		} else if (step->mode == MODE_STRIPS) {
+			run_strips(r, s, step->strips, pieces_of(r, i) > 1, worker, workers);
 		} else if (step->mode == MODE_REFERENCE && !worker) {
 			run_leave_float_mode(mode);
 			const clast_status status = run_reference(r, &r->s->plan->steps[s->block->first_step + i]);

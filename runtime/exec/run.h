@@ -56,6 +56,12 @@ clast_status run_add_base(run *r, void *memory, size_t bytes, device_memory *on_
 unsigned run_enter_float_mode(const run *r);
 void run_leave_float_mode(unsigned old);
 
+#define MAX_ARGS 24 /* of a call */
+/* The addresses of a call's operands; args has room for MAX_ARGS. */
+void run_args(const run *r, const specialisation *s, const spec_call *c, void **args);
+/* The part of a worker in a strip group (strips.c). ask: the caller wants to be asked in between whether to go on. */
+struct strip_group;
+void run_strips(run *r, const specialisation *s, const struct strip_group *g, bool ask, size_t worker, size_t workers);
 /* The part of a worker in the calls of a step, in so many pieces. */
 void run_calls(run *r, const specialisation *s, const spec_step *step, size_t pieces, size_t worker, size_t workers);
 clast_status run_scratch(clast_session *s, size_t bytes);

@@ -5,6 +5,7 @@
 
 #include "pool_attrs.h"
 #include "run.h"
+#include "strips.h"
 
 static double count_of(const infer_value *v)
 {
@@ -182,6 +183,21 @@ static double step_bytes(const specialisation *s, const plan_step *step)
 	return sum;
 }
 
+/* A strip group counts where it runs, at its last step; what lies between its members does not move. */
+static void add_strips(const specialisation *s, const strip_group *g, clast_step_work *w)
+{
+	for (uint32_t i = 0; i < g->count; i++) {
+		const plan_step *step = &s->plan->steps[s->block->first_step + g->first_step + i];
+		const spec_step *made = &s->steps[g->first_step + i];
+		const double operations = step_operations(s, step), executed = executed_operations(s, made);
+		w->operations += operations;
+		w->executed += executed ? executed : operations;
+		w->bytes += step_bytes(s, step);
+		if (i + 1 < g->count)
+			w->bytes -= 2 * (double)(g->member[i].height * g->member[i].row_bytes);
+	}
+}
+
 clast_status clast_session_get_work(const clast_session *session, size_t index, clast_step_work *work)
 {
 	clast_step_work w = { .struct_size = work ? work->struct_size : 0 };
@@ -192,10 +208,14 @@ clast_status clast_session_get_work(const clast_session *session, size_t index, 
 	if (s && index >= s->block->first_step && index - s->block->first_step < s->block->step_count) {
 		const plan_step *step = &s->plan->steps[index];
 		const spec_step *made = &r->spec->steps[index - s->block->first_step];
-		w.operations = step_operations(s, step);
-		w.executed = made->mode == MODE_CALLS ? executed_operations(s, made) : 0;
-		w.executed = w.executed ? w.executed : w.operations;
-		w.bytes = made->mode == MODE_NOTHING ? 0 : step_bytes(s, step);
+		if (made->mode == MODE_STRIPS) {
+			add_strips(r->spec, made->strips, &w);
+		} else if (made->mode != MODE_NOTHING) {
+			w.operations = step_operations(s, step);
+			w.executed = made->mode == MODE_CALLS ? executed_operations(s, made) : 0;
+			w.executed = w.executed ? w.executed : w.operations;
+			w.bytes = step_bytes(s, step);
+		}
 	}
 	memcpy(work, &w, w.struct_size);
 	return CLAST_OK;

@@ -342,7 +342,7 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	return n;
 }
 
-const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .ways = ways_conv, .choices = choices_conv,
+const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .by_rows = true, .ways = ways_conv, .choices = choices_conv,
 	                            .lower = lower_conv };
 
 /* ---- ConvTranspose ---- */

@@ -140,6 +140,7 @@ typedef struct kernel_family {
 	 * extents. ports: n_in inputs, then n_out outputs. */
 	bool (*accepts)(const lower_node *x, port *ports);
 	bool epilogue; /* can run a fused program on output 0 */
+	bool by_rows;  /* its kernels can be asked for some rows of an image */
 	/* All ways to run an accepted node, for the planner to choose from; way[0] is what `accepts` stated, and the one that the family is
 	 * made for. Returns their number, at most LOWER_MAX_WAYS. NULL: there is no choice. The ports that lowering finds are those of
 	 * the way chosen. */

@@ -144,7 +144,7 @@ static size_t ways_pool(const lower_node *x, lower_way *way)
 	return ways_of(x, taps, way);
 }
 
-const kernel_family family_pool = { .name = "pool", .accepts = accepts_pool, .epilogue = true, .ways = ways_pool, .lower = lower_pool };
+const kernel_family family_pool = { .name = "pool", .accepts = accepts_pool, .epilogue = true, .by_rows = true, .ways = ways_pool, .lower = lower_pool };
 
 static bool accepts_global(const lower_node *x, port *ports)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "strategy.h"
 
 /* ---- Orders ---- */
@@ -689,6 +690,7 @@ clast_status plan_create(clast_model *m, const clast_plan_options *o, const plan
 	index_set_init(&p->device_weight_set, &p->memory);
 	pthread_mutex_init(&p->lock, NULL);
 	p->times = times;
+	p->strip_cache = cpu_cache_sizes()->l2;
 	clast_status s = read_options(p, o, d);
 	if (!s) {
 		pthread_mutex_lock(&m->lock);

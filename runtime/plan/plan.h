@@ -122,6 +122,7 @@ struct clast_plan {
 	int64_t *extents;       /* the same for representative extents (extent.c) */
 	size_t extent_count;
 
+	size_t strip_cache;     /* bytes of this machine's second-level cache, in which strips stay (strips.h) */
 	uint8_t *tiles;         /* by node: see lower_tiles; NULL: none */
 	node_choice *choices;   /* by node; NULL: nothing was timed */
 	size_t tuned_layers, tuned_timed, tuned_other; /* that have a choice; that were timed for it; that do not run the family's own way */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "spec_parts.h"
+#include "strips.h"
 
 static bool step_known(const specialisation *s, const plan_step *step)
 {
@@ -159,6 +160,8 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 		status = spec_find_last_uses(s, d);
 	if (!status && !s->keep)
 		status = spec_place_joins(s, d);
+	if (!status && !s->keep && !p->device)
+		status = strips_mark(s, d);
 	for (uint32_t i = 0; !status && i < b->step_count; i++) {
 		const plan_step *step = &p->steps[b->first_step + i];
 		if (step_known(s, step)) {
@@ -172,7 +175,9 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 	if (status)
 		return status;
 	keep_outputs(s);
-	return arena_plan(s, d);
+	if (s->follows)
+		status = strips_form(s, d);
+	return status ? status : arena_plan(s, d);
 }
 
 clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *inputs, mem *memory, bool keep,

@@ -45,6 +45,7 @@ typedef enum step_mode {
 	MODE_CALLS,                 /* kernel calls */
 	MODE_DEVICE,                /* kernel calls on the plan's device */
 	MODE_REFERENCE,             /* the operator's reference, or a plain copy for conversions, on places */
+	MODE_STRIPS,                /* the last step of a strip group; the others do nothing */
 	MODE_NOTHING,               /* a view */
 	MODE_LATE                   /* shapes are not known before the steps ahead have run */
 } step_mode;
@@ -52,6 +53,7 @@ typedef enum step_mode {
 typedef struct spec_step {
 	uint8_t mode;
 	uint32_t first_call, call_count;
+	const struct strip_group *strips; /* of MODE_STRIPS */
 } spec_step;
 
 typedef struct specialisation {
@@ -72,6 +74,7 @@ typedef struct specialisation {
 	size_t scratch_bytes;       /* of one worker */
 	size_t copy_bytes;          /* moved because a view was impossible */
 	size_t late_steps;
+	bool *follows;              /* by step: it may run with the one before it, strip by strip */
 	uint32_t *last_use;         /* by plan value: the last step that reads it or a view of it */
 	device_memory **tables;     /* of calls on the device */
 	size_t table_count, table_capacity;

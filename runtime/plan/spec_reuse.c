@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "spec_parts.h"
+#include "strips.h"
 
 /* By plan value: the value whose memory it may lie in. */
 static void find_roots(const specialisation *s, uint32_t *root)
@@ -60,7 +61,8 @@ bool spec_place_over_operand(specialisation *s, const plan_step *step, uint32_t 
 		const spec_place *x = place_of(s, pv);
 		if (x->base < s->input_count || x->base >= BASE_ABSOLUTE || s->buffers[x->base - s->input_count].shared ||
 		    x->view.dtype != dense.dtype ||
-		    s->buffers[x->base - s->input_count].last_read != index || x->view.rank != dense.rank)
+		    s->buffers[x->base - s->input_count].last_read != index || x->view.rank != dense.rank ||
+		    strips_read(s, index, x->base))
 			continue;
 		bool same = true;
 		for (int a = 0; a < dense.rank; a++)
