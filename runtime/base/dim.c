@@ -443,6 +443,25 @@ bool dim_divide(dim_table *t, dim a, dim b, dim *quotient)
 	return true;
 }
 
+bool dim_divide_extents(dim_table *t, dim a, dim b, dim *quotient)
+{
+	dim_poly p, by, q;
+	dim ignored;
+	if (dim_divide(t, a, b, quotient))
+		return true;
+	if (poisoned(t, a, b, &ignored) || dim_is_number(b))
+		return false;
+	dim_poly_of(t, a, &p);
+	dim_poly_of(t, b, &by);
+	if (!divide_exactly(t, p, &by, &q))
+		return false;
+	const dim whole = dim_poly_intern(t, &q);
+	if (whole == DIM_ERROR)
+		return false;
+	*quotient = whole;
+	return true;
+}
+
 /* ---- Order ---- */
 
 /* Lower bound of b - a. */

@@ -64,6 +64,8 @@ dim dim_product(dim_table *t, size_t n, const dim *dims);
 
 /* a / b if it is proved that b is not 0 and divides a; else false and *quotient is left alone. */
 bool dim_divide(dim_table *t, dim a, dim b, dim *quotient);
+/* The same where b need not be proved to differ from 0: for products of extents of one tensor, which has no elements where one is 0. */
+bool dim_divide_extents(dim_table *t, dim a, dim b, dim *quotient);
 
 /* The extent of two axes broadcast together, as ONNX does it: 1 gives way, a number above 1 wins over an
  * unknown. *impossible is set to true if they cannot be equal and neither can be 1, and left alone otherwise.

@@ -82,7 +82,7 @@ bool order_last(dim_table *t, const shape *s, order *out)
 bool order_blocked(dim_table *t, const shape *s, int axis, int64_t block, order *out)
 {
 	dim strides[CLAST_MAX_RANK], blocks;
-	if (!flat_strides(t, s, strides) || axis >= s->rank || !dim_divide(t, s->dims[axis], block, &blocks))
+	if (!flat_strides(t, s, strides) || axis >= s->rank || !dim_divide_extents(t, s->dims[axis], block, &blocks))
 		return false;
 	out->n = 0;
 	for (int a = 0; a < s->rank; a++)
@@ -122,12 +122,12 @@ static bool split_factor(dim_table *t, order_factor f, const shape *s, const dim
 		return true;
 	for (int a = s->rank - 1; a >= 0; a--) {
 		dim below, above;
-		if (s->dims[a] == 1 || strides[a] == f.stride || !dim_divide(t, strides[a], f.stride, &below) || below == 1)
+		if (s->dims[a] == 1 || strides[a] == f.stride || !dim_divide_extents(t, strides[a], f.stride, &below) || below == 1)
 			continue;
 		if (below == f.extent)
 			continue;
 		above = s->dims[a]; /* without a division if it fits: what lies below may be 0 */
-		if (dim_mul(t, below, above) != f.extent && (!dim_divide(t, f.extent, below, &above) || above == 1))
+		if (dim_mul(t, below, above) != f.extent && (!dim_divide_extents(t, f.extent, below, &above) || above == 1))
 			continue;
 		parts[n++] = (order_factor){ f.stride, below };
 		f = (order_factor){ strides[a], above };
@@ -149,10 +149,10 @@ static int axis_of(dim_table *t, order_factor f, const shape *s, const dim *stri
 		if (s->dims[a] == 1)
 			continue;
 		*inner = 1;
-		if (f.stride != strides[a] && !dim_divide(t, f.stride, strides[a], inner)) /* equal strides may be 0 */
+		if (f.stride != strides[a] && !dim_divide_extents(t, f.stride, strides[a], inner)) /* equal strides may be 0 */
 			continue;
 		whole = dim_mul(t, *inner, f.extent);
-		if (whole == s->dims[a] || dim_divide(t, s->dims[a], whole, &rest))
+		if (whole == s->dims[a] || dim_divide_extents(t, s->dims[a], whole, &rest))
 			return a;
 	}
 	return -1;

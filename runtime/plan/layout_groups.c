@@ -193,43 +193,54 @@ static uint32_t broadcast_candidate(layout *l, value_id out, uint32_t o, value_i
 	return at != NO_ID || !layout_is_whole(l, out, o) ? at : find(c, 0);
 }
 
-/* Operands in one order: PORT_SAME ones by the order itself, others as the same permutation of axes. */
+/* Whether operands in the orders that follow from order `from` of value `base` are a configuration, the next one of the builder. */
+static bool tied_orders(layout *l, group_builder *b, node_id id, bool by_axes, value_id base, uint32_t from)
+{
+	const node *n = &l->m->nodes[id];
+	uint16_t *row = b->order + b->configs * b->ports;
+	for (uint32_t k = 0; k < b->ports; k++) {
+		const uint32_t input = b->owner[k].input;
+		const value_id v = operand_of(n, input);
+		if (!by_axes && layout_is_broadcast(l, id, input)) {
+			const uint32_t part = broadcast_candidate(l, base, from, v);
+			if (part == NO_ID)
+				return false;
+			row[k] = (uint16_t)part;
+			continue;
+		}
+		const uint32_t o = !by_axes || v == base ? from : layout_carry(l, base, from, v);
+		const uint32_t at = o == NO_ID ? NO_ID : find(&l->values[v], o);
+		shape s;
+		value_shape(l->m, v, &s);
+		if (at == NO_ID || plan_port_order(l->p, &s, *port_of(l, id, input), o, o) != o)
+			return false;
+		row[k] = (uint16_t)at;
+	}
+	for (uint32_t i = 0; i < b->configs; i++)
+		if (!memcmp(b->order + i * b->ports, row, b->ports * sizeof *row))
+			return false;
+	return true;
+}
+
+/* Operands in one order: PORT_SAME ones by the order itself, others as the same permutation of axes. Where an axis has but one element on one
+ * side (reductions), several orders of the other side are the same one there, so both sides are starting points. */
 static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
 {
 	const node *n = &l->m->nodes[id];
-	const value_id out = n->out[0];
-	const candidates *c = &l->values[out];
-	value_id member[MAX_PORTS];
-	shape s;
+	const value_id out = n->out[0], base[] = { out, by_axes ? n->in[0] : out };
 	reset(b);
-	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+	for (uint32_t k = 0; k < n->n_in + n->n_out && b->ports < MAX_PORTS; k++) {
 		const value_id v = operand_of(n, k);
 		const port_need need = port_of(l, id, k)->need;
-		if (!has_class(l, v) || l->values[v].class == NO_ID || (by_axes ? !same_rank(l, v, out) || need == PORT_ABSENT : need != PORT_SAME && !follows_output(l, id, k)))
-			continue;
-		if (b->ports == MAX_PORTS)
-			break;
-		member[b->ports] = v;
-		group_port(l, b, v, k >= n->n_in, id, k);
+		if (has_class(l, v) && l->values[v].class != NO_ID && (by_axes ? same_rank(l, v, out) && need != PORT_ABSENT : need == PORT_SAME || follows_output(l, id, k)))
+			group_port(l, b, v, k >= n->n_in, id, k);
 	}
-	for (uint32_t i = 0; i < c->n && has_room(b); i++) {
-		bool legal = true;
-		for (uint32_t k = 0; legal && k < b->ports; k++) {
-			const value_id v = member[k];
-			if (!by_axes && layout_is_broadcast(l, id, b->owner[k].input)) {
-				const uint32_t part = broadcast_candidate(l, out, c->order[i], v);
-				legal = part != NO_ID;
-				b->order[b->configs * b->ports + k] = (uint16_t)part;
-				continue;
-			}
-			const uint32_t o = !by_axes || v == out ? c->order[i] : layout_carry(l, out, c->order[i], v);
-			const uint32_t at = o == NO_ID ? NO_ID : find(&l->values[v], o);
-			value_shape(l->m, v, &s);
-			legal = at != NO_ID && plan_port_order(l->p, &s, *port_of(l, id, b->owner[k].input), o, o) == o;
-			b->order[b->configs * b->ports + k] = (uint16_t)at;
+	for (int side = 0; side < 1 + by_axes; side++) {
+		const candidates *c = &l->values[base[side]];
+		for (uint32_t i = 0; i < c->n && has_room(b); i++) {
+			b->cost[b->configs] = 0;
+			b->configs += tied_orders(l, b, id, by_axes, base[side], c->order[i]);
 		}
-		b->cost[b->configs] = 0;
-		b->configs += legal;
 	}
 	return group_done(l, b);
 }

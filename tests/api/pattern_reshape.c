@@ -76,13 +76,24 @@ void pattern_tensors_broadcast(net *g)
 	net_output(g, conv(g, x, e->c, e->d, 1));
 }
 
-void pattern_squeeze_excite(net *g)
+static void excite(net *g, val x, val squeezed)
 {
 	const extents *e = g->e;
-	const val x = stem(g);
-	const val squeezed = unary(g, "Relu", conv(g, unary(g, "GlobalAveragePool", x), e->c, e->d, 1));
-	const val gate = unary(g, "Sigmoid", conv(g, squeezed, e->d, e->c, 1));
+	const val hidden = unary(g, "Relu", conv(g, squeezed, e->c, e->d, 1));
+	const val gate = unary(g, "Sigmoid", conv(g, hidden, e->d, e->c, 1));
 	net_output(g, conv(g, binary(g, "Mul", x, gate), e->c, e->d, 1));
+}
+
+void pattern_squeeze_excite(net *g)
+{
+	const val x = stem(g);
+	excite(g, x, unary(g, "GlobalAveragePool", x));
+}
+
+void pattern_squeeze_excite_by_mean(net *g)
+{
+	const val x = stem(g);
+	excite(g, x, net_node(g, "ReduceMean", IN(x), WITH(INTS("axes", 2, 3))));
 }
 
 void pattern_squeeze_excite_by_gemm(net *g)

@@ -350,6 +350,24 @@ Test(dim, a_product_divided_by_a_factor_is_the_other_factor)
 	}
 }
 
+Test(dim, a_product_of_extents_is_divided_by_a_factor_that_may_be_zero)
+{
+	const dim x[] = { dim_symbol(t, "x", 0, 100), dim_floor_div(t, dim_symbol(t, "y", 0, 100), 2), dim_symbol(t, "z", 0, 3) };
+	for (int round = 0; round < 300; round++) {
+		cube c = { 0 }, f = { 0 };
+		for (int n = 0; n < 3; n++) {
+			c.at[random_in(0, 1)][random_in(0, 1)][random_in(0, 1)] = random_in(-9, 9);
+			f.at[random_in(0, 2)][random_in(0, 1)][random_in(0, 1)] = random_in(1, 9);
+		}
+		const dim a = sum_of(&c, x), b = sum_of(&f, x), product = dim_mul(t, a, b);
+		dim q = 0;
+		cr_assert(dim_divide_extents(t, product, b, &q), "(%s) / (%s)", text(product), text(b));
+		cr_assert_eq(q, a);
+		if (!dim_is_number(b))
+			cr_assert_not(dim_divide_extents(t, dim_add(t, product, 1), b, &q), "(%s) / (%s)", text(product), text(b));
+	}
+}
+
 /* ---- Rules one by one ---- */
 
 #define CHECK_TEXT(d, expected) cr_assert_str_eq(text(d), expected)
