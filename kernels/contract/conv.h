@@ -41,9 +41,14 @@ typedef struct conv_params {
 	conv_window window;
 	image_strides in, out;
 	/* Strides along the channels; 0 means 1. conv_f32 takes any for the input (fast where pixels are 1
-	 * apart, as in `first` order) and for the output; with one but 1 for that it takes no residual. So does
-	 * conv_transpose_f32. The other channels-last kernels need 1. */
+	 * apart, as in `first` order) and for the output; with one but 1 for that it takes no residual. So
+	 * does conv_transpose_f32. The other channels-last kernels need 1. */
 	ptrdiff_t in_channel, out_channel;
+	/* Strides from group to group; 0: groups follow one another. conv_f32 and conv_transpose_f32 take any
+	 * for the input, and for the output groups that are interleaved, as a channel shuffle leaves them:
+	 * out_group 1 and out_channel the number of groups. There is no residual then, and the epilogue sees
+	 * channels in the order in which they lie. */
+	ptrdiff_t in_group, out_group;
 	/* Channels in blocks of one vector (order N C/8 H W C%8), each block an image of its own: the strides
 	 * from block to block; 0: all channels side by side. Both counts of channels, of each group too, are
 	 * then whole blocks. conv_f32, winograd and depthwise_f32 take them. With out_block the axes of the
@@ -58,8 +63,8 @@ enum { CONV_OUT, CONV_IN, CONV_WEIGHTS, CONV_RESIDUAL, CONV_OPERANDS };
 
 /* winograd2_f32 and winograd4_f32 compute the same for kernels 1x3x3 of stride 1 with 2.25 and 4 times fewer
  * multiplications (Lavin and Gray, 2015: F(2x2, 3x3), F(4x4, 3x3)), at the price of rounding: the error is
- * about that of conv_f32 for winograd2 and some 4 times it for winograd4, relative to the largest magnitude of
- * the image's neighbourhood rather than to each output. A non-finite input makes every output of its tile
+ * about that of conv_f32 for winograd2 and some 4 times it for winograd4, relative to the largest magnitude
+ * of the image's neighbourhood rather than to each output. A non-finite input makes every output of its tile
  * non-finite. Weights are read 1.8 and 4 times inflated: where the image is so small that they come from
  * memory for few pixels (512 channels at 7x7), conv_f32 is faster. Tiles begin at row_begin; a dilated
  * convolution is that of every d-th row and pixel, each with tiles of its own. */

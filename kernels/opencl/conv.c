@@ -185,7 +185,7 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 {
 	conv_params p = *given;
 	const weights_shape *s = &p.weights;
-	if (rings(&p.window) || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
+	if (rings(&p.window) || p.in_group || p.out_group || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
 		return false;
 	if (!transposed)
 		flatten(&p);
@@ -220,7 +220,7 @@ bool opencl_make_depthwise_f32(const opencl_target *t, const void *params, uint3
 	const size_t channels = p->weights.groups;
 	work_variant v = { t->host_cpu ? 4 : 2, 1, t->host_cpu ? 4 : 16, t->host_cpu ? 8 : 4, 0 };
 	(void)present;
-	if (rings(&p->window) || (t->variant && !work_variant_get(t, KERNEL_depthwise_f32, &v)))
+	if (rings(&p->window) || p->in_group || p->out_group || (t->variant && !work_variant_get(t, KERNEL_depthwise_f32, &v)))
 		return false;
 	conv_args a = { 0 };
 	const uint32_t vector = vector_within(t->vector, p);

@@ -161,6 +161,9 @@ static void reason_text(const context *c, const plan_step *step, char *text, siz
 	case PORT_LAST:
 		snprintf(text, size, "%s reads channels innermost", reads);
 		break;
+	case PORT_INTERLEAVED:
+		snprintf(text, size, "%s reads channels innermost, groups in turns", reads);
+		break;
 	case PORT_FIRST:
 		snprintf(text, size, "%s reads row-major order", reads);
 		break;

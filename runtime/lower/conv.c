@@ -116,6 +116,20 @@ static bool keeps_groups(const axis_run *r, size_t groups, size_t each)
 	return true;
 }
 
+/* Whether groups take turns, their channels permuted alike; the index becomes that of groups one after the other. */
+static bool take_turns(lowering *l, axis_run *r, size_t groups, size_t each)
+{
+	uint32_t *index = r->index && groups > 1 && each > 1 ? bump_array(l->memory, groups * each, sizeof *index) : NULL;
+	for (size_t i = 0; index && i < each; i++)
+		for (size_t g = 0; g < groups; g++) {
+			index[g * each + i] = r->index[i * groups + g];
+			if (r->index[i * groups] >= each || index[g * each + i] != g * each + r->index[i * groups])
+				return false;
+		}
+	r->index = index;
+	return index != NULL;
+}
+
 /* How channels are permuted; blocks of them are not. */
 static bool channel_run(lowering *l, const tensor_view *v, axis_run *run)
 {
@@ -123,15 +137,28 @@ static bool channel_run(lowering *l, const tensor_view *v, axis_run *run)
 	return lower_block_stride(v) || lower_run(l, v, 1, run);
 }
 
-/* Permuted channels of input and output become permuted weights. */
-static bool absorb_channels(lowering *l, const weights_shape *form, weights_source *source, weight_key *key)
+/* Permuted channels of input and output become permuted weights. Sets the distances of channels and groups. */
+static bool absorb_channels(lowering *l, conv_params *p, weights_source *source, weight_key *key)
 {
+	const weights_shape *form = &p->weights;
 	axis_run in, out;
 	if (!channel_run(l, &l->in_view[0], &in) || !channel_run(l, &l->out_view[0], &out))
 		return false;
 	const bool depthwise = form->groups > 1 && form->in_channels == 1 && form->out_channels == 1;
-	if (depthwise ? !lower_runs_agree(&in, &out) : !keeps_groups(&in, form->groups, form->in_channels) || !keeps_groups(&out, form->groups, form->out_channels))
+	if (depthwise && !lower_runs_agree(&in, &out))
 		return false;
+	if (!depthwise && !keeps_groups(&in, form->groups, form->in_channels)) {
+		if (!take_turns(l, &in, form->groups, form->in_channels))
+			return false;
+		p->in_group = p->in_channel;
+		p->in_channel *= (ptrdiff_t)form->groups;
+	}
+	if (!depthwise && !keeps_groups(&out, form->groups, form->out_channels)) {
+		if (!take_turns(l, &out, form->groups, form->out_channels) || p->out_channel != 1)
+			return false;
+		p->out_group = 1;
+		p->out_channel = (ptrdiff_t)form->groups;
+	}
 	source->in_index = depthwise ? NULL : in.index;
 	source->out_index = out.index;
 	key->in.key = in.key;
@@ -158,16 +185,16 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	key.weights = l->n->in[1];
 	key.bias = l->n_in > 2 ? l->n->in[2] : NO_ID;
 	key.kind = kind;
-	if (!absorb_channels(l, &p->weights, &source, &key))
-		return CLAST_ERROR_UNSUPPORTED;
 	kernel_axes(spatial, axes);
 	set_strides(&l->in_view[0], spatial, &p->in, &p->in_channel);
 	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
+	if (!absorb_channels(l, p, &source, &key))
+		return CLAST_ERROR_UNSUPPORTED;
 	p->in_block = lower_block_stride(&l->in_view[0]);
 	p->out_block = lower_block_stride(&l->out_view[0]);
 	p->block = p->in_block || p->out_block ? cpu_kernels_get()->vector : 0;
 	const int block_axes[6] = { axes[0], axes[1], axes[2], axes[3], AXIS_BLOCKS, AXIS_IN_BLOCK };
-	/* A kernel that transposes its results on their way out takes no residual. */
+	/* A kernel that transposes or interleaves its results on their way out takes no residual. */
 	const size_t unit = kernel_is_first(kernel_number) ? 3 : p->out_channel == 1 ? 4 : 5;
 	if (!(p->out_block ? fuse_epilogue_blocks(l, 6, block_axes, &p->epilogue, extra, &count) :
 	                     fuse_epilogue_along(l, 5, axes, unit, &p->epilogue, extra, &count)))
@@ -312,6 +339,20 @@ static double taps_of(const infer_value *w)
 	return n;
 }
 
+/* A shuffle of channels between grouped convolutions: results are interleaved on their way out, columns gathered one by one. */
+static size_t ways_of_groups(lower_way last, int64_t groups, double columns, double out, lower_way *way)
+{
+	const double in_turns = 30 * columns, out_turns = 16 * out;
+	if (groups < 2)
+		return 0;
+	way[0] = way[1] = way[2] = last;
+	way[0].out = way[1].in = way[2].in = way[2].out = PORT_INTERLEAVED;
+	way[0].flops += out_turns;
+	way[1].flops += in_turns;
+	way[2].flops += in_turns + out_turns;
+	return 3;
+}
+
 static size_t ways_conv(const lower_node *x, lower_way *way)
 {
 	const tensor_view *w = x->in[1].data;
@@ -339,7 +380,7 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	const double turn = depth <= 4 ? 0 : strided ? 100 : 18;
 	way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn * columns, bytes };
 	way[n++] = (lower_way){ PORT_LAST, PORT_FIRST, flops + 16 * out, bytes };
-	return n;
+	return n + ways_of_groups(way[0], groups, columns, out, way + n);
 }
 
 const kernel_family family_conv = { .name = "conv", .accepts = accepts_conv, .epilogue = true, .by_rows = true, .ways = ways_conv, .choices = choices_conv,
@@ -388,7 +429,7 @@ static size_t ways_transpose(const lower_node *x, lower_way *way)
 	way[1] = (lower_way){ PORT_FIRST, PORT_FIRST, flops + turn_in + turn_out, bytes };
 	way[2] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn_in, bytes };
 	way[3] = (lower_way){ PORT_LAST, PORT_FIRST, flops + turn_out, bytes };
-	return 4;
+	return 4 + ways_of_groups(way[0], ((const conv_transpose_attrs *)x->n->attrs)->group, in * taps, out, way + 4);
 }
 
 const kernel_family family_conv_transpose = { .name = "conv_transpose", .accepts = accepts_transpose, .epilogue = true,

@@ -21,6 +21,7 @@ typedef enum port_need {
 	PORT_COLUMNS, /* the factors of the last axis side by side, in any order (the kernel permutes weights); of an output innermost too. Other
 	                 axes may lie anywhere and be split */
 	PORT_TURNED,  /* axes whole, the last but one innermost */
+	PORT_INTERLEAVED, /* as PORT_LAST, but the groups of `block` channels take turns: the first channel of each, the second of each ... */
 	PORT_GROUPS,  /* three axes: the last one split, axis 1 between its two factors, which lie innermost: groups of channels */
 	PORT_BLOCKED  /* axis 1 in blocks of as many channels as a vector holds, the block innermost, the others in their order */
 } port_need;
@@ -36,7 +37,8 @@ typedef struct port {
 	port_need need;
 	bool unit; /* the innermost axis in memory must have stride 1 */
 	port_channels channels;
-	uint32_t block; /* of CHANNELS_FREE: not 0: channels of a group, which stay together, permuted in each group alike */
+	uint32_t block; /* of CHANNELS_FREE: not 0: channels of a group, which stay together, or take turns with those of the others, permuted
+	                   in each group alike */
 } port;
 
 /* A node as a family sees it while planning: shapes may be symbolic. */
@@ -55,7 +57,7 @@ typedef struct lower_way {
 	bool alike;   /* any orders that the needs admit, the same for both */
 } lower_way;
 
-#define LOWER_MAX_WAYS 8
+#define LOWER_MAX_WAYS 16
 
 /* How the kernels of a node run, where timing may choose. None is less accurate than what `tile` of lowering allows. */
 typedef struct lower_choice {

@@ -22,6 +22,35 @@ static bool channels_serve(dim_table *t, const order *o, const shape *s, const p
 	                                   dim_divide(t, need->block, d.digit[0].stride, &rest));
 }
 
+/* Channel-last with the groups of channels innermost. */
+static bool interleaved_order(dim_table *t, const shape *s, const port *need, order *o)
+{
+	int axis[CLAST_MAX_RANK + 1], n = 0;
+	order_factor digit[CLAST_MAX_RANK + 1];
+	dim groups;
+	if (s->rank < 3 || !need->block || !dim_divide(t, s->dims[1], need->block, &groups))
+		return false;
+	for (int a = 0; a < s->rank; a++)
+		if (a != 1) {
+			axis[n] = a;
+			digit[n++] = (order_factor){ 1, s->dims[a] };
+		}
+	axis[n] = axis[n + 1] = 1;
+	digit[n] = (order_factor){ 1, need->block };
+	digit[n + 1] = (order_factor){ need->block, groups };
+	return order_of_digits(t, s, n + 2, axis, digit, o);
+}
+
+/* The same, channels of a group permuted. */
+static bool interleaved_serve(dim_table *t, const order *o, const shape *s, const port *need)
+{
+	axis_digits d;
+	if (s->rank < 3 || need->block < 2 || !order_digits(t, o, s, 1, &d) || !d.innermost || !d.whole || d.n < 2 || d.n > RUN_MAX_FACTORS)
+		return false;
+	const order_factor *last = &d.digit[d.n - 1];
+	return last->stride == need->block && dim_mul(t, last->stride, last->extent) == s->dims[1];
+}
+
 /* Whether the last of three axes lies in two pieces around axis 1. */
 static bool groups_serve(dim_table *t, const order *o, const shape *s)
 {
@@ -57,6 +86,10 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 		return order_last(t, s, &last) ? plan_order(p, &last) : 0;
 	case PORT_BLOCKED:
 		return order_blocked(t, s, 1, (int64_t)cpu_kernels_get()->vector, &blocked) ? plan_order(p, &blocked) : 0;
+	case PORT_INTERLEAVED:
+		if (interleaved_serve(t, o, s, &need))
+			return now;
+		return interleaved_order(t, s, &need, &last) ? plan_order(p, &last) : 0;
 	case PORT_COLUMNS:
 		return columns_serve(t, o, s, need.unit) ? now : 0;
 	case PORT_TURNED:

@@ -184,6 +184,7 @@ static int innermost(const tensor_view *v)
 
 bool spec_serves(const tensor_view *v, port need)
 {
+	const bool last = need.need == PORT_LAST || need.need == PORT_INTERLEAVED;
 	if (need.need == PORT_ABSENT || need.need == PORT_VIEW)
 		return true;
 	if (need.need == PORT_BLOCKED)
@@ -195,11 +196,11 @@ bool spec_serves(const tensor_view *v, port need)
 	if (need.need == PORT_GROUPS)
 		return v->rank == 3 && !v->split[0] && !v->split[1];
 	for (int a = 0; a < v->rank; a++)
-		if (v->split[a] && need.need != PORT_SAME && !(a == 1 && need.need == PORT_LAST && lower_run_stride(v, 1) == 1))
+		if (v->split[a] && need.need != PORT_SAME && !(a == 1 && last && lower_run_stride(v, 1) == 1))
 			return false;
-	if (need.need == PORT_LAST && v->rank > 1 && v->split[1])
+	if (last && v->rank > 1 && v->split[1])
 		return true;
-	const int axis = need.need == PORT_LAST ? 1 : need.need == PORT_TURNED ? v->rank - 2 : need.need == PORT_FIRST || need.need == PORT_ROWS ? v->rank - 1 : innermost(v);
+	const int axis = last ? 1 : need.need == PORT_TURNED ? v->rank - 2 : need.need == PORT_FIRST || need.need == PORT_ROWS ? v->rank - 1 : innermost(v);
 	return !need.unit || axis < 0 || axis >= v->rank || v->dims[axis] == 1 || (!v->split[axis] && v->strides[axis] == 1);
 }
 

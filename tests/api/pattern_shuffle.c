@@ -101,6 +101,30 @@ void pattern_channel_shuffle_split(net *g)
 	net_output(g, conv(g, x, 2 * e->d, e->c, 1));
 }
 
+static val grouped(net *g, val x, int64_t from, int64_t to, int64_t groups)
+{
+	return net_node(g, "Conv", IN(x, weight(g, to, from / groups, 1, 1), weight(g, to)), WITH(INT("group", groups)));
+}
+
+/* ShuffleNet's first version. */
+void pattern_channel_shuffle_between_groups(net *g)
+{
+	const extents *e = g->e;
+	val x = unary(g, "Relu", grouped(g, stem(g), e->c, e->d, e->g));
+	x = net_node(g, "Conv", IN(shuffled(g, x, e->d), weight(g, e->d, 1, 3, 3)), WITH(INTS("pads", 1, 1, 1, 1), INT("group", e->d)));
+	net_output(g, grouped(g, x, e->d, e->c, e->g));
+}
+
+/* The sum and the slopes have to follow the groups. */
+void pattern_channel_shuffle_of_a_skip(net *g)
+{
+	const extents *e = g->e;
+	const val image = stem(g), skip = conv(g, image, e->c, e->d, 1);
+	val x = binary(g, "Add", grouped(g, image, e->c, e->d, e->g), skip);
+	x = net_node(g, "PRelu", IN(x, weight(g, e->d, 1, 1)), NULL);
+	net_output(g, grouped(g, shuffled(g, x, e->d), e->d, e->c, e->g));
+}
+
 void pattern_split_by_attribute(net *g)
 {
 	const extents *e = g->e;

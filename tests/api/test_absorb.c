@@ -24,9 +24,10 @@ static uint32_t pick(uint32_t *seed, uint32_t n)
 	return (*seed >> 8) % n;
 }
 
-static val conv_grouped(net *g, val x, int64_t from, int64_t to, int64_t groups)
+static val conv_grouped(net *g, val x, int64_t from, int64_t to, int64_t groups, int64_t k)
 {
-	return net_node(g, "Conv", IN(x, weight(g, to, from / groups, 3, 3), weight(g, to)), WITH(INTS("pads", 1, 1, 1, 1), INT("group", groups)));
+	const int64_t p = k / 2;
+	return net_node(g, "Conv", IN(x, weight(g, to, from / groups, k, k), weight(g, to)), WITH(INTS("pads", p, p, p, p), INT("group", groups)));
 }
 
 static int64_t divisor(uint32_t *seed, int64_t n)
@@ -92,10 +93,11 @@ static void step(net *g, uint32_t *seed, image *x)
 		x->c = to;
 		break;
 	case 1:
-		x->v = conv_grouped(g, x->v, x->c, x->c, x->c);
+		x->v = conv_grouped(g, x->v, x->c, x->c, x->c, 3);
 		break;
 	case 2:
-		x->v = conv_grouped(g, x->v, x->c, x->c, parts);
+		x->v = conv_grouped(g, x->v, x->c, to % parts ? x->c : to, parts, pick(seed, 2) ? 1 : 3);
+		x->c = to % parts ? x->c : to;
 		break;
 	case 3:
 		x->v = shuffle(g, x, parts);

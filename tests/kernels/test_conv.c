@@ -159,6 +159,10 @@ static conv_case random_case(rng *r, bool depthwise, bool transposed, size_t cha
 /* Where a channel of the input lies. */
 static ptrdiff_t input_channel(const conv_case *c, size_t channel)
 {
+	const size_t each = c->p.weights.in_channels;
+	if (c->p.in_group)
+		return (ptrdiff_t)(channel / each) * c->p.in_group +
+		       (ptrdiff_t)(channel % each) * c->p.in_channel;
 	if (c->p.in_block)
 		return (ptrdiff_t)(channel / c->block) * c->p.in_block + (ptrdiff_t)(channel % c->block);
 	return (ptrdiff_t)channel * (c->p.in_channel ? c->p.in_channel : 1);
@@ -238,6 +242,9 @@ static ptrdiff_t offset_of(const conv_case *c, const ptrdiff_t *stride, const si
 	ptrdiff_t at = 0;
 	for (int i = 0; i < 4; i++)
 		at += (ptrdiff_t)o[i] * stride[i];
+	const size_t each = c->p.weights.out_channels;
+	if (c->p.out_group) /* channels are counted as they lie */
+		return at + (ptrdiff_t)(o[4] % each * c->p.weights.groups + o[4] / each) * stride[4];
 	if (!c->p.out_block)
 		return at + (ptrdiff_t)o[4] * stride[4];
 	return at + (ptrdiff_t)(o[4] / c->block) * stride[4] + (ptrdiff_t)(o[4] % c->block) * stride[5];
@@ -249,7 +256,9 @@ static void check_output(const conv_case *c, const float *out, const char *isa)
 	ptrdiff_t stride[6];
 	size_t o[5], written = 0, untouched = 0;
 	copy_strides(stride, &c->p.out);
-	stride[4] = c->p.out_block ? c->p.out_block : c->p.out_channel ? c->p.out_channel : 1;
+	stride[4] = c->p.out_block                        ? c->p.out_block
+		    : c->p.out_channel && !c->p.out_group ? c->p.out_channel
+							  : 1;
 	stride[5] = 1;
 	for (o[0] = 0; o[0] < c->axes[0]; o[0]++)
 		for (o[1] = 0; o[1] < c->axes[1]; o[1]++)
@@ -722,6 +731,44 @@ static void mixed_case(rng *r, size_t channels, bool transposed, bool in_first, 
 	}
 	check(r, &c, transposed ? KERNEL_conv_transpose_f32 : KERNEL_conv_f32,
 	      transposed ? PACKING_TRANSPOSE : PACKING_GEMM);
+}
+
+/* Groups whose channels take turns in the input, in the output or in both, or lie far apart in the input. */
+static void interleaved_case(rng *r, size_t channels, bool transposed)
+{
+	conv_case c = random_case(r, false, transposed, channels);
+	weights_shape *s = &c.p.weights;
+	const conv_window *w = &c.p.window;
+	const size_t groups = s->groups = rng_range(r, 2, rng_chance(r, 20) ? 19 : 5),
+		     in = rng_range(r, 0, 2), out = in ? rng_range(r, 0, 1) : 1;
+	const ptrdiff_t taps = (ptrdiff_t)(s->kernel[0] * s->kernel[1] * s->kernel[2]);
+	c.source.data = floats_random(r, groups * s->out_channels * s->in_channels * (size_t)taps);
+	c.source.bias = c.source.bias ? floats_random(r, groups * s->out_channels) : NULL;
+	c.p.epilogue = (epilogue){ .flags = 0 };
+	random_epilogue(r, &c, groups * s->out_channels);
+	const size_t gap = in == 2 ? rng_range(r, 0, 3) : 0; /* after a group */
+	c.in = floats_random(r, random_strides(r, &c.p.in, c.p.batch, w->in, groups * (s->in_channels + gap),
+					       rng_chance(r, 50)));
+	c.out_count =
+		random_strides(r, &c.p.out, c.p.batch, w->out, groups * s->out_channels, rng_chance(r, 50));
+	if (in) {
+		c.p.in_channel = in == 2 ? 1 : (ptrdiff_t)groups;
+		c.p.in_group = in == 2 ? (ptrdiff_t)(s->in_channels + gap) : 1;
+	}
+	if (out) {
+		c.p.out_channel = (ptrdiff_t)groups;
+		c.p.out_group = 1;
+		c.p.epilogue.flags &= ~(uint32_t)EPILOGUE_RESIDUAL;
+	}
+	check(r, &c, transposed ? KERNEL_conv_transpose_f32 : KERNEL_conv_f32,
+	      transposed ? PACKING_TRANSPOSE : PACKING_GEMM);
+}
+
+Test(conv, reads_and_writes_groups_that_take_turns)
+{
+	rng r = { 18 };
+	for (int i = 0; i < 300; i++)
+		interleaved_case(&r, i % 20 == 0 ? 90 : 20, i % 4 == 3);
 }
 
 Test(conv_transpose, reads_and_writes_channels_first)

@@ -4,31 +4,9 @@
  * a matter of copying. */
 #include "conv.h"
 
-#include "conv/collect.h"
+#include "conv/results.h"
 #include "conv/zones.h"
-#include "copy/transpose.h"
-#include "gemm/block.h"
 #include "program/run.h"
-
-typedef struct plan {
-	const conv_params *p;
-	size_t lines;   /* output rows of one depth slice that are asked for */
-	size_t m, n, k; /* k: taps * input channels */
-	/* A zone of the output multiplies some of the weights: stretches of k, one for each row of taps. */
-	size_t stretches, stretch_k;
-	size_t packed_k, packed_first, packed_step; /* all weights, the first stretch, from one to the next */
-	size_t block;                               /* of a stretch */
-	cut cut;
-	ptrdiff_t in_channel;
-	bool direct; /* the image is the product's left side */
-	ptrdiff_t a_row;
-	size_t run; /* this many pixels are a_row apart, then the next line or image begins */
-	bool sums;  /* sums are kept in scratch until the epilogue has run */
-	size_t sums_row;
-	size_t sums_rows; /* 0: for all rows of a task; else some at a time */
-	bool turn;        /* sums are transposed on their way to a channels-first output */
-	size_t turn_run;  /* pixels that lie side by side in it */
-} plan;
 
 /* Every tap lies inside the image. */
 static bool no_padding(const conv_window *w)
@@ -81,6 +59,20 @@ static void plan_stretches(plan *g, const span *row, const span *column)
 	g->block = k_block(g->stretch_k);
 }
 
+/* A task computes all groups of some rows, whose sums the second-level cache holds: a dense matrix for each
+ * group. */
+static void plan_interleaved(plan *g)
+{
+	const size_t groups = g->p->weights.groups;
+	g->columns = g->n * groups;
+	g->cut = product_cut(g->m, g->columns, g->k, 1, TILE_ROWS, g->direct ? 32 : 64, g->p->hint.size);
+	g->cut.cols = div_up(g->n, PANEL) * PANEL;
+	g->cut.col_tasks = 1;
+	const size_t most = size_max(1, 32768 / size_max(1, g->columns) / TILE_ROWS) * TILE_ROWS;
+	g->cut.rows = size_min(g->cut.rows, most);
+	g->cut.row_tasks = div_up(g->m, g->cut.rows);
+}
+
 /* row, column: of a zone, else NULL. */
 static plan plan_of(const conv_params *p, const span *row, const span *column)
 {
@@ -96,37 +88,27 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	plan_direct(&g);
 	g.cut = product_cut(g.m, g.n, g.k, s->groups, TILE_ROWS, g.direct ? 32 : 64, p->hint.size);
 	const uint32_t flags = p->epilogue.flags;
-	g.turn = p->out_channel != 0 && p->out_channel != 1;
+	g.interleave = p->out_group != 0;
+	g.turn = !g.interleave && p->out_channel != 0 && p->out_channel != 1;
 	g.turn_run = w->out[PIXEL];
 	if (p->out.axis[PIXEL] == 1 && p->out.axis[ROW] == (ptrdiff_t)w->out[PIXEL] && !w->out_ring &&
 	    !(flags & EPILOGUE_PROGRAM))
 		g.turn_run *= g.lines;
 	const bool once = g.stretches == 1 && g.block >= g.k; /* else sums wait for what is added to them */
-	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && !once) || g.turn;
-	const size_t cols = size_min(g.cut.cols + VEC, g.n);
-	g.sums_row = div_up(cols, VEC) * VEC;
-	if (g.sums && !g.turn && once && product_by_rows(g.k, cols, p->hint.pass))
-		g.sums_rows = product_done_rows(cols);
+	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && !once) || g.turn || g.interleave;
+	g.columns = size_min(g.cut.cols + VEC, g.n);
+	if (g.interleave)
+		plan_interleaved(&g);
+	g.sums_row = g.interleave ? g.n : div_up(g.columns, VEC) * VEC;
+	if (g.sums && !g.turn && !g.interleave && once && product_by_rows(g.k, g.columns, p->hint.pass))
+		g.sums_rows = product_done_rows(g.columns);
 	return g;
 }
 
 static size_t task_count(const plan *g)
 {
-	return g->p->weights.groups * g->cut.row_tasks * g->cut.col_tasks;
+	return (g->interleave ? 1 : g->p->weights.groups) * g->cut.row_tasks * g->cut.col_tasks;
 }
-
-/* Parts of scratch. */
-typedef struct work {
-	float **out; /* where each row of the task is written */
-	const float **residual;
-	collector collector;
-	float *a; /* collected rows */
-	size_t a_row;
-	float *sums;
-	float *turned; /* sums of a line, channels first, for the program */
-	void *program;
-	size_t bytes;
-} work;
 
 static work work_of(const plan *g, char *scratch)
 {
@@ -142,8 +124,12 @@ static work work_of(const plan *g, char *scratch)
 	}
 	if (g->sums)
 		w.sums = scratch_part(scratch, &w.bytes,
-				      (g->sums_rows ? g->sums_rows : g->cut.rows) * g->sums_row *
-					      sizeof(float));
+				      (g->sums_rows ? g->sums_rows : g->cut.rows) *
+					      size_max(g->sums_row, g->columns) * sizeof(float));
+	if (g->interleave && flags & EPILOGUE_PROGRAM)
+		w.turned = scratch_part(scratch, &w.bytes,
+					size_min(g->cut.rows, g->p->window.out[PIXEL]) * g->columns *
+						sizeof(float));
 	if (g->turn && (flags & EPILOGUE_PROGRAM || g->p->out.axis[PIXEL] != 1))
 		w.turned = scratch_part(scratch, &w.bytes,
 					size_min(g->cut.rows, g->turn_run) * g->sums_row * sizeof(float));
@@ -151,23 +137,6 @@ static work work_of(const plan *g, char *scratch)
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	return w;
 }
-
-static pixel pixel_of(const plan *g, size_t m)
-{
-	const size_t width = g->p->window.out[PIXEL];
-	pixel at = line_at(&g->p->window, m / width);
-	at.x = m % width;
-	return at;
-}
-
-/* What the epilogue needs to know of a task while some of its rows are done. */
-typedef struct some_rows {
-	const plan *g;
-	void *const *args;
-	size_t begin; /* the product's first row */
-	size_t channel, cols;
-	const work *w;
-} some_rows;
 
 /* Multiplies the rows [begin, end) where the image itself is the left side, from channel k on. */
 static void multiply_direct(const plan *g, const float *in, size_t begin, size_t end, size_t k, product *prod)
@@ -187,7 +156,7 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 		prod->rows = count;
 		prod->prefetch = p->in_block == 0;
 		if (prod->done)
-			((some_rows *)prod->context)->begin = m;
+			((results *)prod->context)->begin = m;
 		else
 			prod->out = out + (m - begin);
 		prod->residual = residual ? residual + (m - begin) : NULL;
@@ -221,73 +190,12 @@ static void multiply(const plan *g, const float *in, size_t begin, size_t end, p
 		}
 }
 
-/* The same where the output is channels-first: transposes, then runs the program if there is one. */
-static void finish_turned(const plan *g, void *const *args, size_t begin, size_t end, size_t channel,
-			  size_t cols, const work *w)
+static void write_rows(void *context, size_t row, size_t rows)
 {
-	const conv_params *p = g->p;
-	for (size_t m = begin; m < end;) {
-		const size_t count = size_min(end - m, g->turn_run - m % g->turn_run);
-		const pixel at = pixel_of(g, m);
-		const size_t position[5] = { at.n, at.z, at.y, at.x, channel };
-		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) +
-			     (ptrdiff_t)channel * p->out_channel;
-		transpose_floats(w->sums + (m - begin) * g->sums_row, (ptrdiff_t)g->sums_row,
-				 w->turned ? w->turned : out, w->turned ? (ptrdiff_t)count : p->out_channel,
-				 cols, count);
-		const bool spread = p->out.axis[PIXEL] != 1;
-		if (p->epilogue.flags & EPILOGUE_PROGRAM)
-			epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 5, position, 4, 3, cols, count,
-					   w->turned, (ptrdiff_t)count, spread ? w->turned : out,
-					   spread ? (ptrdiff_t)count : p->out_channel, w->program);
-		for (size_t c = 0; spread && c < cols; c++)
-			for (size_t x = 0; x < count; x++)
-				out[(ptrdiff_t)c * p->out_channel + (ptrdiff_t)x * p->out.axis[PIXEL]] =
-					w->turned[c * count + x];
-		m += count;
-	}
-}
-
-/* The same where the output's channels lie in blocks. channel: of the first column. */
-static void finish_blocks(const plan *g, void *const *args, const pixel *at, size_t count, size_t channel,
-			  size_t cols, const float *sums, const work *w)
-{
-	const conv_params *p = g->p;
-	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, at);
-	for (size_t c = 0; c < cols; c += VEC) {
-		const size_t position[6] = { at->n, at->z, at->y, at->x, (channel + c) / VEC, 0 };
-		epilogue_run_along(&p->epilogue, args, CONV_OPERANDS, 6, position, 3, 5, count, VEC, sums + c,
-				   (ptrdiff_t)g->sums_row, out + channel_offset(p->out_block, channel + c),
-				   p->out.axis[PIXEL], w->program);
-	}
-}
-
-/* Runs the program from the sums in scratch to the output, line by line. */
-static void finish(const plan *g, void *const *args, size_t begin, size_t end, size_t channel, size_t cols,
-		   const work *w)
-{
-	const conv_params *p = g->p;
-	pixel at = pixel_of(g, begin);
-	for (size_t m = begin; m < end;) {
-		const size_t count = size_min(end - m, p->window.out[PIXEL] - at.x);
-		const size_t position[5] = { at.n, at.z, at.y, at.x, channel };
-		const float *sums = w->sums + (m - begin) * g->sums_row;
-		float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, &at) + channel;
-		if (p->out_block)
-			finish_blocks(g, args, &at, count, channel, cols, sums, w);
-		else
-			epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, count, cols, sums,
-				     (ptrdiff_t)g->sums_row, out, p->out.axis[PIXEL], w->program);
-		m += count;
-		at.x += count - 1;
-		pixel_next(&g->p->window, &at);
-	}
-}
-
-static void finish_rows(void *context, size_t row, size_t rows)
-{
-	const some_rows *s = context;
-	finish(s->g, s->args, s->begin + row, s->begin + row + rows, s->channel, s->cols, s->w);
+	results r = *(const results *)context;
+	r.begin += row;
+	r.end = r.begin + rows;
+	results_write(&r);
 }
 
 /* Where the rows [begin, end) are written and what is added to them. channel: the group's first. */
@@ -321,22 +229,14 @@ static void place_rows(const plan *g, void *const *args, size_t begin, size_t en
 	}
 }
 
-static void run_task(const plan *g, void *const *args, size_t task, work *w)
+/* A group's columns [col, col_end) of the rows of r; sums go to the columns of scratch from `sums` on. */
+static void run_group(results *r, size_t group, size_t col, size_t col_end, size_t sums, work *w)
 {
+	const plan *g = r->g;
 	const conv_params *p = g->p;
 	const uint32_t flags = p->epilogue.flags;
-	const size_t col_task = task % g->cut.col_tasks,
-		     row_task = task / g->cut.col_tasks % g->cut.row_tasks;
-	const size_t group = task / g->cut.col_tasks / g->cut.row_tasks;
-	const size_t begin = row_task * g->cut.rows, end = size_min(g->m, begin + g->cut.rows);
-	const size_t col = col_task * g->cut.cols;
-	const size_t col_end = col_task + 1 == g->cut.col_tasks ? g->n : col + g->cut.cols;
-	const size_t channel = group * g->n;
-
-	some_rows rows_done = { g, args, begin, channel + col, col_end - col, w };
-	place_rows(g, args, begin, end, channel, w);
 	product prod = {
-		.packed = (const float *)args[CONV_WEIGHTS] + group * packed_floats(g->n, g->packed_k),
+		.packed = (const float *)r->args[CONV_WEIGHTS] + group * packed_floats(g->n, g->packed_k),
 		.n = g->n,
 		.packed_k = g->packed_k,
 		.col_begin = col,
@@ -351,19 +251,43 @@ static void run_task(const plan *g, void *const *args, size_t task, work *w)
 		.clamp = flags & EPILOGUE_CLAMP,
 		.min = p->epilogue.min,
 		.max = p->epilogue.max,
-		.done = g->sums_rows ? finish_rows : NULL,
-		.context = &rows_done,
+		.done = g->sums_rows ? write_rows : NULL,
+		.context = r,
 		.done_rows = g->sums_rows,
 	};
 	const size_t in_channel = group * p->weights.in_channels;
-	const float *in =
-		(const float *)args[CONV_IN] + (p->in_block ? channel_offset(p->in_block, in_channel)
-							    : (ptrdiff_t)in_channel * g->in_channel);
-	multiply(g, in, begin, end, &prod, w);
+	const float *in = (const float *)r->args[CONV_IN];
+	in += p->in_group   ? (ptrdiff_t)group * p->in_group
+	      : p->in_block ? channel_offset(p->in_block, in_channel)
+			    : (ptrdiff_t)in_channel * g->in_channel;
+	const size_t begin = r->begin;
+	place_rows(g, r->args, begin, r->end, group * g->n, w);
+	for (size_t i = 0; sums && i < r->end - begin; i++)
+		w->out[i] += sums;
+	multiply(g, in, begin, r->end, &prod, w);
+	r->begin = begin;
+}
+
+static void run_task(const plan *g, void *const *args, size_t task, work *w)
+{
+	const size_t col_task = task % g->cut.col_tasks,
+		     row_task = task / g->cut.col_tasks % g->cut.row_tasks;
+	const size_t group = task / g->cut.col_tasks / g->cut.row_tasks;
+	const size_t begin = row_task * g->cut.rows, end = size_min(g->m, begin + g->cut.rows);
+	const size_t col = col_task * g->cut.cols;
+	const size_t col_end = col_task + 1 == g->cut.col_tasks ? g->n : col + g->cut.cols;
+	results r = { g, args, begin, end, group * g->n + col, col_end - col, w };
+	if (g->interleave) {
+		for (size_t i = 0; i < g->p->weights.groups; i++)
+			run_group(&r, i, 0, g->n, i * g->cut.rows * g->n, w);
+		results_interleave(&r);
+		return;
+	}
+	run_group(&r, group, col, col_end, 0, w);
 	if (g->turn)
-		finish_turned(g, args, begin, end, channel + col, col_end - col, w);
+		results_turn(&r);
 	else if (g->sums && !g->sums_rows)
-		finish(g, args, begin, end, channel + col, col_end - col, w);
+		results_write(&r);
 }
 
 static void run_tasks(const plan *g, void *const *args, size_t begin, size_t end, void *scratch)
@@ -447,10 +371,12 @@ static void conv_run(const void *params, void *const *args, size_t begin, size_t
 static bool conv_supports(const void *params)
 {
 	const conv_params *p = params;
-	if (!whole_blocks(p) || (p->in_block && (p->in_channel | 1) != 1))
+	if (!whole_blocks(p) || (p->in_block && ((p->in_channel | 1) != 1 || p->in_group)))
 		return false;
-	return (p->out_channel | 1) == 1 ||
-	       (!p->out_block && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
+	if (p->out_group)
+		return p->out_group == 1 && p->out_channel == (ptrdiff_t)p->weights.groups && !p->out_block &&
+		       !(p->epilogue.flags & EPILOGUE_RESIDUAL);
+	return (p->out_channel | 1) == 1 || (!p->out_block && !(p->epilogue.flags & EPILOGUE_RESIDUAL));
 }
 
 extern const compute_kernel ISA(conv_f32);

@@ -82,6 +82,12 @@ static inline bool whole_blocks(const conv_params *p)
 	       (!p->out_block || (depthwise ? s->groups : s->out_channels) % VEC == 0);
 }
 
+/* Whether groups follow one another on both sides. */
+static inline bool groups_follow(const conv_params *p)
+{
+	return !p->in_group && !p->out_group;
+}
+
 /* Where tap 0 of output position `at` reads along axis a. */
 static inline ptrdiff_t first_tap(const conv_window *w, int a, size_t at)
 {

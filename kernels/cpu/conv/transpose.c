@@ -263,11 +263,11 @@ static void transpose_run(const void *params, void *const *args, size_t begin, s
 static bool transpose_supports(const void *params)
 {
 	const conv_params *p = params;
-	return !p->in_block && !p->out_block &&
+	return !p->in_block && !p->out_block && (!p->out_group || p->out_group == 1) &&
 	       ((p->out_channel | 1) == 1 || !(p->epilogue.flags & EPILOGUE_RESIDUAL));
 }
 
 extern const compute_kernel ISA(conv_transpose_f32);
-const compute_kernel ISA(conv_transpose_f32) = { "conv_transpose_f32", sizeof(conv_params),
-						 transpose_tasks,      transpose_scratch,
-						 transpose_run,        transpose_supports };
+const compute_kernel
+	ISA(conv_transpose_f32) = { "conv_transpose_f32", sizeof(conv_params), transpose_tasks,
+				    transpose_scratch,    transpose_run,       transpose_supports };

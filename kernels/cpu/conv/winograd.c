@@ -593,7 +593,7 @@ static bool supports(const void *params)
 	const conv_params *p = params;
 	const conv_window *w = &p->window;
 	bool ok = w->kernel[DEPTH] == 1 && w->kernel[ROW] == 3 && w->kernel[PIXEL] == 3 &&
-		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1 && whole_blocks(p);
+		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1 && whole_blocks(p) && groups_follow(p);
 	for (int a = ROW; a <= PIXEL; a++)
 		ok = ok && w->stride[a] == 1;
 	return ok && p->weights.in_channels > 0;
