@@ -131,7 +131,7 @@ clast_status lower_temp(lowering *l, size_t bytes, uint32_t *index);
 
 /* tile[node]: the largest side of Winograd tiles with which the network stays within 1e-5 of exact arithmetic, 0, 2 or 4; 0 is left as it
  * is. fast: never mind. */
-#define TILE_CHANNELS 32 /* at least, of input and output */
+#define TILE_CHANNELS 16 /* at least, of input and output */
 #define TILE_2_EXTENT 7  /* rows and pixels of the output, at least */
 #define TILE_4_EXTENT 12
 clast_status lower_tiles(const clast_model *m, bool fast, mem *memory, uint8_t *tile, clast_diag *d);

@@ -104,8 +104,8 @@ static counts chain(int layers, const char *end, bool fast)
 Test(tiles, layers_get_large_tiles_until_the_error_is_spent)
 {
 	cr_assert_eq(chain(20, NULL, false).of[4], 20);
-	const counts c = chain(200, NULL, false);
-	cr_assert(c.of[4] > 40 && c.of[4] < 120 && c.of[2] == 200 - c.of[4], "%d and %d", c.of[4], c.of[2]);
+	const counts c = chain(120, NULL, false);
+	cr_assert(c.of[4] > 30 && c.of[4] < 90 && c.of[2] == 120 - c.of[4], "%d and %d", c.of[4], c.of[2]);
 }
 
 Test(tiles, an_exponential_behind_them_leaves_less)
