@@ -136,10 +136,12 @@ static void print_transposes(const inspection *i)
 	printf("\n%s\n", i->transpose_count ? "conversions of order" : "no conversions of order");
 	for (size_t k = 0; k < i->transpose_count; k++) {
 		const clast_transpose_info *t = &i->transposes[k];
-		char size[24];
+		char size[24], times[40] = "";
 		bytes_text(t->bytes, size);
-		printf("%12s  %s%s%s from %s to %s%s\n", size, colour_out(COLOUR_YELLOW), t->value, colour_out(COLOUR_NONE), t->from, t->to,
-		       t->io ? ", for inputs and outputs" : "");
+		if (t->times != 1)
+			snprintf(times, sizeof(times), ", %zu times", t->times);
+		printf("%12s  %s%s%s from %s to %s%s%s\n", size, colour_out(COLOUR_YELLOW), t->value, colour_out(COLOUR_NONE), t->from, t->to,
+		       times, t->io ? ", for inputs and outputs" : "");
 		printf("%12s  forced: %s%s%s%s\n", "", t->reason, *t->node ? " (" : "", t->node, *t->node ? ")" : "");
 		printf("%12s  needless with %s\n", "", t->remedy);
 	}

@@ -61,6 +61,7 @@ static void write_transposes(emitter *j, const inspection *i)
 		emit_object(j, NULL);
 		emit_string(j, "value", t->value);
 		emit_count(j, "bytes", t->bytes);
+		emit_count(j, "times", t->times);
 		emit_string(j, "from", t->from);
 		emit_string(j, "to", t->to);
 		emit_boolean(j, "io", t->io);

@@ -366,6 +366,7 @@ typedef struct clast_transpose_info {
 	const char *node, *op; /* what forces it; "" for the border of a graph */
 	const char *reason;    /* why */
 	const char *remedy;    /* what would make it needless */
+	size_t times;          /* how often a run carries it out: the trips of the loops around it, a sample where data decide */
 } clast_transpose_info;
 
 CLAST_API size_t clast_plan_transpose_count(const clast_plan *plan);

@@ -26,6 +26,25 @@ static void note_reader(flow *f, uint32_t pv, uint32_t reader, uint32_t operand)
 	f->operand[pv] = operand;
 }
 
+/* Operand k of a step: inputs, outputs, operands of the program, captures. */
+static uint32_t first_capture(const plan_step *s)
+{
+	return (uint32_t)s->n_in + s->n_out + s->n_fused;
+}
+
+/* Capture k of a step as its body knows it. */
+static uint32_t capture_inside(const clast_plan *p, const plan_step *s, uint32_t k)
+{
+	const node *n = &p->model->nodes[s->node];
+	for (uint32_t j = 0; j < n->n_bodies; j++) {
+		const plan_block *b = &p->blocks[n->bodies[j]];
+		if (k < b->capture_count)
+			return p->refs[b->captures + k];
+		k -= b->capture_count;
+	}
+	return NO_ID;
+}
+
 static void fill_flow(const clast_plan *p, flow *f)
 {
 	memset(f->maker, 0xff, p->value_count * sizeof *f->maker);
@@ -37,6 +56,8 @@ static void fill_flow(const clast_plan *p, flow *f)
 			note_reader(f, refs[k], i, k);
 		for (uint32_t k = 0; k < s->n_fused; k++)
 			note_reader(f, step_fused(p, s)[k], i, (uint32_t)s->n_in + s->n_out + k);
+		for (uint32_t k = 0; k < s->capture_count; k++)
+			note_reader(f, p->refs[s->captures + k], i, first_capture(s) + k);
 		for (uint32_t k = 0; k < s->n_out; k++)
 			if (step_out(p, s)[k] != NO_ID)
 				f->maker[step_out(p, s)[k]] = i;
@@ -58,8 +79,14 @@ static uint32_t real_reader(const clast_plan *p, const flow *f, uint32_t pv, uin
 {
 	uint32_t step = f->reader[pv];
 	*operand = f->operand[pv];
-	while (step < OUTPUT && hands_on(p, step)) {
-		pv = step_out(p, &p->steps[step])[0];
+	while (step < OUTPUT) {
+		const plan_step *s = &p->steps[step];
+		if (*operand >= first_capture(s))
+			pv = capture_inside(p, s, *operand - first_capture(s));
+		else if (hands_on(p, step))
+			pv = step_out(p, s)[0];
+		else
+			break;
 		step = f->reader[pv];
 		*operand = f->operand[pv];
 	}
@@ -148,11 +175,15 @@ static void reason_text(const context *c, const plan_step *step, char *text, siz
 		return;
 	}
 	if (c->reader >= OUTPUT) {
-		snprintf(text, size, c->block == p->blocks ? "outputs are handed over in %s" : "values leave a body in %s", c->to);
+		snprintf(text, size, c->block == p->blocks ? "outputs are handed over in %s" : "what leaves this body goes on in %s", c->to);
 		return;
 	}
 	const plan_step *reader = &p->steps[c->reader];
 	const char *reads = op_of(p, c->reader);
+	if (reader->node != NO_ID && p->model->nodes[reader->node].n_bodies) {
+		snprintf(text, size, "the bodies of %s take it in %s", reads, c->to);
+		return;
+	}
 	if (c->operand >= (uint32_t)reader->n_in + reader->n_out || reader->kind == STEP_ELTWISE) {
 		snprintf(text, size, "%s takes its operands in one order", reads);
 		return;
@@ -190,16 +221,14 @@ static void remedy_text(const context *c, const plan_step *step, char *text, siz
 {
 	const clast_plan *p = c->p;
 	const bool border = c->block == p->blocks;
-	const char *reader = c->reader < OUTPUT ? op_of(p, c->reader) : "caller";
+	const char *reader = c->reader < OUTPUT ? op_of(p, c->reader) : border ? "caller" : "loop or branch";
 	const char *maker = c->maker == NO_ID ? "caller" : op_of(p, c->maker);
 	if (border && c->input && is_last(p, c->value, p->values[c->out].order))
 		snprintf(text, size, "--input-layout last");
 	else if (border && c->output && is_last(p, c->value, p->values[c->in].order))
 		snprintf(text, size, "--output-layout last");
-	else if (border && c->input)
+	else if (c->input)
 		snprintf(text, size, "%s %s that reads %s", article(reader), reader, c->from);
-	else if (!border && (c->input || c->output))
-		snprintf(text, size, "orders of bodies chosen together with those around them");
 	else if (step->kind == STEP_VIEW)
 		snprintf(text, size, "%s %s that moves while it writes", article(maker), maker);
 	else if (c->reader < OUTPUT && c->maker != NO_ID)
@@ -217,7 +246,7 @@ static void look_around(clast_plan *p, const flow *f, uint32_t index, context *c
 	c->value = value_of(p, b, step->kind == STEP_VIEW ? c->out : c->in);
 	c->maker = real_maker(p, f, c->in);
 	c->reader = real_reader(p, f, c->out, &c->operand);
-	c->input = is_listed(p, b->inputs, b->input_count, c->in) || is_listed(p, b->captures, b->capture_count, c->in);
+	c->input = is_listed(p, b->inputs, b->input_count, c->in);
 	c->output = is_listed(p, b->outputs, b->output_count, c->out);
 	order_text_of(p, b, c->in, p->values[c->in].order, c->from, sizeof c->from);
 	order_text_of(p, b, c->out, p->values[c->out].order, c->to, sizeof c->to);
@@ -249,7 +278,8 @@ static bool describe(clast_plan *p, const flow *f, uint32_t index, clast_transpo
 		                     .op = forces == NO_ID ? "" : p->model->nodes[forces].op->name,
 		                     .node = forces == NO_ID ? "" : node_name(p->model, forces),
 		                     .reason = kept(p, reason),
-		                     .remedy = kept(p, remedy) };
+		                     .remedy = kept(p, remedy),
+		                     .times = p->runs[c.block->graph] };
 	return t->from && t->to && t->reason && t->remedy;
 }
 

@@ -27,7 +27,7 @@ static void count_steps(const clast_plan *p, clast_plan_report *r)
 	for (size_t i = 0; i < p->transpose_count; i++) {
 		const clast_transpose_info *t = &p->transposes[i];
 		(*(t->io ? &r->io_transposes : &r->transposes))++;
-		r->transpose_bytes += t->io ? 0 : t->bytes;
+		r->transpose_bytes += t->io ? 0 : t->bytes * t->times;
 	}
 	r->nodes = p->node_count;
 	r->steps = p->step_count;

@@ -1,17 +1,26 @@
-/* Steps that operators' references compute, in worker 0, and the host that lends them memory, bodies and strings. */
+/* Steps that operators' references compute, in worker 0, and the host that lends them memory and strings. */
 #include <string.h>
 
 #include "checked.h"
 #include "run.h"
+#include "spec_parts.h"
 
-typedef struct host_frame {
-	run *r;
-	const plan_step *step;
-	tensor_view *views;             /* inputs, outputs */
-	const tensor_view **in;
-	tensor_view **out;
-	size_t rounds;                  /* of bodies */
-} host_frame;
+/* The dense view of an output of the step in its order. */
+static bool output_view(const host_frame *f, size_t index, clast_dtype dtype, int rank, const int64_t *dims, tensor_view *v)
+{
+	const clast_plan *p = f->r->s->plan;
+	const uint32_t pv = f->step->fused == NO_ID && index < f->step->n_out ? step_out(p, f->step)[index] : NO_ID;
+	specialisation *l = &f->r->late;
+	view_dense(v, dtype, rank, dims, NULL);
+	if (pv == NO_ID || !p->values[pv].order || l->plan != p)
+		return true;
+	infer_value *x = &l->facts[p->values[pv].fact];
+	x->dtype = dtype;
+	x->shape.rank = rank;
+	for (int a = 0; a < rank; a++)
+		x->shape.dims[a] = dims[a];
+	return spec_dense_view(l, pv, v);
+}
 
 /* An output whose size the operator has found out. */
 static clast_status host_output(call *c, size_t index, clast_dtype dtype, int rank, const int64_t *dims)
@@ -34,61 +43,10 @@ static clast_status host_output(call *c, size_t index, clast_dtype dtype, int ra
 	clast_status s = run_keep(r, bytes, &memory);
 	if (s)
 		return s;
-	view_dense(v, dtype, rank, dims, memory);
+	if (!output_view(f, index, dtype, rank, dims, v))
+		view_dense(v, dtype, rank, dims, NULL);
+	v->data = memory;
 	return CLAST_OK;
-}
-
-static clast_status host_body(call *c, int body, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out)
-{
-	host_frame *f = c->context;
-	run *r = f->r, *inner = NULL;
-	const clast_plan *p = r->s->plan;
-	const node *n = &p->model->nodes[f->step->node];
-	if (body < 0 || (uint32_t)body >= n->n_bodies)
-		return fail(r->d, CLAST_ERROR_MODEL, "a subgraph is missing");
-	const plan_block *b = &p->blocks[n->bodies[body]];
-	uint32_t capture = f->step->captures;
-	for (int j = 0; j < body; j++)
-		capture += p->blocks[n->bodies[j]].capture_count;
-	if (b->input_count != n_in || b->output_count != n_out)
-		return fail(r->d, CLAST_ERROR_MODEL, "a subgraph has %u inputs and %u outputs, expected %zu and %zu", b->input_count,
-		            b->output_count, n_in, n_out);
-	if (f->rounds++ >= r->s->limits.loop_iterations)
-		return fail(r->d, CLAST_ERROR_LIMIT, "more than %zu iterations (limit loop_iterations)", r->s->limits.loop_iterations);
-	const size_t count = n_in + b->capture_count;
-	tensor_view *views = mem_array(&r->s->runtime.memory, count + 1, sizeof *views);
-	if (!views)
-		return fail_memory(r->d, 0);
-	for (size_t i = 0; i < n_in; i++)
-		views[i] = *in[i];
-	for (uint32_t i = 0; i < b->capture_count; i++)
-		views[n_in + i] = run_resolve(r, run_place(r, p->refs[capture + i]));
-	clast_status s = block_run(r->s, n->bodies[body], views, &inner, r->d);
-	for (size_t i = 0; !s && i < n_out; i++) {
-		const tensor_view from = block_output(inner, (uint32_t)i);
-		void *memory;
-		s = run_keep(r, (size_t)view_count(&from) * clast_dtype_bytes(from.dtype), &memory);
-		if (s)
-			break;
-		view_dense(&out[i], from.dtype, from.rank, from.dims, memory);
-		fast_copy(&out[i], &from);
-	}
-	block_done(&inner);
-	mem_free(&r->s->runtime.memory, views, (count + 1) * sizeof *views);
-	return s;
-}
-
-static void host_release(call *c, const tensor_view *v)
-{
-	const host_frame *f = c->context;
-	run *r = f->r;
-	for (size_t i = r->allocation_count; i-- > 0;) {
-		if (r->allocations[i].memory != v->data)
-			continue;
-		mem_free(&r->s->runtime.memory, r->allocations[i].memory, r->allocations[i].bytes);
-		r->allocations[i] = r->allocations[--r->allocation_count];
-		return;
-	}
 }
 
 static bool host_proceed(call *c)
@@ -106,7 +64,8 @@ static clast_status host_string(call *c, const char *bytes, size_t length, clast
 	return copy ? CLAST_OK : fail_memory(f->r->d, length);
 }
 
-static const struct call_host host = { host_output, host_body, host_release, host_proceed, host_string };
+static const struct call_host host = { host_output, host_body, host_release, host_proceed, host_string,
+	                               host_give };
 
 /* Results whose memory came from the operator become places. */
 static clast_status adopt_outputs(run *r, const plan_step *step, const host_frame *f, const node *n)
@@ -119,9 +78,12 @@ static clast_status adopt_outputs(run *r, const plan_step *step, const host_fram
 		if (!v->data && view_count(v))
 			return fail(r->d, CLAST_ERROR_INTERNAL, "output %u was not computed", j);
 		spec_place *p = (spec_place *)run_place(r, pv);
+		ptrdiff_t low;
+		size_t bytes;
+		view_span(v, &low, &bytes);
 		*p = (spec_place){ true, (uint32_t)r->base_count, *v };
-		p->view.data = NULL;
-		const clast_status s = run_add_base(r, v->data, (size_t)view_count(v) * clast_dtype_bytes(v->dtype), NULL, 0, true);
+		p->view.data = (void *)-low;
+		const clast_status s = run_add_base(r, (char *)v->data + low, bytes, NULL, 0, true);
 		if (s)
 			return s;
 		infer_value *x = &r->late.facts[r->s->plan->values[pv].fact];

@@ -62,7 +62,7 @@ clast_status run_keep(run *r, size_t bytes, void **out)
 	*out = mem_alloc(a, bytes);
 	if (!*out)
 		return fail_memory(r->d, bytes);
-	r->allocations[r->allocation_count++] = (allocation){ *out, bytes };
+	r->allocations[r->allocation_count++] = (allocation){ *out, bytes, 1 };
 	return CLAST_OK;
 }
 
@@ -256,7 +256,8 @@ static clast_status run_steps(run *r)
 	return CLAST_OK;
 }
 
-/* Inputs in the caller's memory, buffers in the arena, and both on the device if the block runs there. */
+/* Inputs in the caller's memory, buffers in the arena, and both on the device if the block runs there. What a body leaves is handed on with its
+ * memory. */
 static clast_status list_bases(run *r, const tensor_view *inputs)
 {
 	const cached *c = r->cached;
@@ -267,9 +268,14 @@ static clast_status list_bases(run *r, const tensor_view *inputs)
 	for (uint32_t i = 0; !status && i < spec->input_count; i++)
 		status = run_add_base(r, inputs[i].data, (size_t)view_count(&inputs[i]) * clast_dtype_bytes(inputs[i].dtype),
 		                      c->device_inputs ? c->device_inputs[i] : NULL, 0, true);
-	for (size_t i = 0; !status && i < spec->buffer_count; i++)
-		status = run_add_base(r, (char *)c->arena + spec->buffers[i].offset, spec->buffers[i].bytes, c->device_arena,
-		                      spec->buffers[i].offset, false);
+	for (size_t i = 0; !status && i < spec->buffer_count; i++) {
+		const spec_buffer *b = &spec->buffers[i];
+		void *memory = (char *)c->arena + b->offset;
+		if (b->given)
+			status = run_keep(r, b->bytes, &memory);
+		if (!status)
+			status = run_add_base(r, memory, b->bytes, c->device_arena, b->offset, false);
+	}
 	return status;
 }
 

@@ -10,6 +10,7 @@
 typedef struct allocation {
 	void *memory;
 	size_t bytes;
+	uint32_t users;         /* the run itself, or the result of a body that it is; and other results in it */
 } allocation;
 
 struct run {
@@ -66,7 +67,21 @@ void run_strips(run *r, const specialisation *s, const struct strip_group *g, bo
 void run_calls(run *r, const specialisation *s, const spec_step *step, size_t pieces, size_t worker, size_t workers);
 clast_status run_scratch(clast_session *s, size_t bytes);
 
+/* What a reference is run with. */
+typedef struct host_frame {
+	run *r;
+	const plan_step *step;
+	tensor_view *views;             /* inputs, outputs */
+	const tensor_view **in;
+	tensor_view **out;
+	size_t rounds;                  /* of bodies */
+} host_frame;
+
 clast_status run_reference(run *r, const plan_step *step);
+/* Bodies of a step (bodies.c), as operators ask for them: see call_body, call_release, call_give. */
+clast_status host_body(call *c, int body, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out);
+void host_release(call *c, const tensor_view *v);
+clast_status host_give(call *c, size_t index, const tensor_view *v);
 
 /* The calls of a step that was made for the device. Without a device the others do nothing: before a step runs on the CPU, before its
  * shapes are inferred from data, before a value is read. */

@@ -45,6 +45,7 @@ struct clast_session {
 	uint64_t clock;
 	void *scratch;          /* of all workers */
 	size_t scratch_bytes;   /* of one */
+	size_t handed_bytes;    /* copied because results of bodies could not be handed on as they were */
 	struct run *last;       /* the last run of the main block: its late values live until the next */
 	bump strings;           /* bytes of strings made during the last run */
 	clast_tensor **outputs;

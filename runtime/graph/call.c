@@ -20,6 +20,17 @@ bool call_proceed(call *c)
 	return c->host->proceed(c);
 }
 
+clast_status call_give(call *c, size_t index, const tensor_view *v)
+{
+	if (c->host->give)
+		return c->host->give(c, index, v);
+	const clast_status s = c->out[index] ? call_output(c, index, v->dtype, v->rank, v->dims) : CLAST_OK;
+	if (!s && c->out[index])
+		view_copy(c->out[index], v);
+	call_release(c, v);
+	return s;
+}
+
 clast_status call_string(call *c, const char *bytes, size_t length, clast_string *out)
 {
 	if (!c->host->string)

@@ -105,15 +105,18 @@ struct call_host {
 	void (*release)(call *c, const tensor_view *v);
 	bool (*proceed)(call *c);
 	clast_status (*string)(call *c, const char *bytes, size_t length, clast_string *out); /* may be NULL */
+	clast_status (*give)(call *c, size_t index, const tensor_view *v); /* may be NULL: then it is copied */
 };
 
 /* Gives output `index` its memory and dims (row-major); for outputs whose size depends on data. Also accepted, and then a check
  * that the dims agree, where the shape was inferred. */
 clast_status call_output(call *c, size_t index, clast_dtype dtype, int rank, const int64_t *dims);
-/* Runs a subgraph (number given by an ATTR_GRAPH attribute). out[i] are new row-major tensors owned by the caller until
- * call_release(). Captured values are the host's business. */
+/* Runs a subgraph (number given by an ATTR_GRAPH attribute). out[i] are tensors in whatever order it leaves them, the caller's until
+ * call_release() or call_give(). Captured values are the host's business. */
 clast_status call_body(call *c, int graph, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out);
 void call_release(call *c, const tensor_view *v);
+/* A tensor that a subgraph left becomes output `index`, and is the caller's no longer, also after a failure. */
+clast_status call_give(call *c, size_t index, const tensor_view *v);
 /* An element of a string output, its bytes copied to where they live as long as the outputs. */
 clast_status call_string(call *c, const char *bytes, size_t length, clast_string *out);
 /* False when the run was cancelled or out of its limits; ask in long loops. */
@@ -138,6 +141,18 @@ typedef struct view_step {
 	shape shape; /* after the step */
 } view_step;
 #define MAX_VIEW_STEPS 4
+
+/* Values that a node hands to its bodies and takes from them as one: what goes in is what a body sees, what a body leaves is what it sees
+ * the next time and what comes out. */
+typedef struct body_tie {
+	enum { TIE_SAME, /* all are one value */
+	       TIE_SLICE, /* a body sees one index of an axis of `in` */
+	       TIE_STACK /* what a body leaves is one index of an axis of `out` */
+	} kind;
+	int in, out;           /* operands of the node, -1: none */
+	int body_in, body_out; /* of its body, or of each of its bodies; -1: none */
+	int64_t axis;          /* of `in` or `out`; negative: from the end */
+} body_tie;
 
 /* ---- The operator ---- */
 
@@ -176,6 +191,11 @@ typedef struct op {
 	bool (*window)(const infer_in *in, const infer_value *out, size_t j, tensor_view *v);
 	/* The axis along which output 0 is the inputs one after the other. Concat. */
 	int (*join)(const infer_in *in, int rank);
+	/* OP_BODIES: the index-th tie; false after the last. Values that are in none pass as they are in row-major order. */
+	bool (*tie)(const infer_in *in, size_t index, body_tie *t);
+	/* OP_BODIES: how often a body runs each time the node does, given what is known of its first result; DIM_UNKNOWN where that depends on
+	 * data. NULL: once at most. */
+	dim (*trips)(const infer_in *in, const infer_value *result);
 	int family; /* a scalar function's number, for operators that share a file */
 } op;
 

@@ -106,6 +106,18 @@ void view_broadcast(tensor_view *v, int rank, const int64_t *dims)
 	}
 }
 
+void view_span(const tensor_view *v, ptrdiff_t *low, size_t *bytes)
+{
+	const ptrdiff_t element = (ptrdiff_t)element_bytes(v);
+	ptrdiff_t from = 0, to = 0;
+	for (int a = 0; a < v->rank; a++) {
+		const ptrdiff_t reach = v->dims[a] > 1 ? (ptrdiff_t)axis_offset(v, a, v->dims[a] - 1) : 0;
+		*(reach < 0 ? &from : &to) += reach;
+	}
+	*low = from * element;
+	*bytes = view_count(v) ? (size_t)((to - from + 1) * element) : 0;
+}
+
 void view_copy(const tensor_view *to, const tensor_view *from)
 {
 	const size_t bytes = element_bytes(to);

@@ -42,6 +42,8 @@ void view_permute(tensor_view *v, const int *perm);
 bool view_reshape(tensor_view *v, int rank, const int64_t *dims);
 /* Aligned from the right as ONNX broadcasting does; axes of extent 1 get stride 0. v must be broadcastable to dims. */
 void view_broadcast(tensor_view *v, int rank, const int64_t *dims);
+/* The bytes around the elements, counted from element (0, ..., 0): from low on. */
+void view_span(const tensor_view *v, ptrdiff_t *low, size_t *bytes);
 /* Copies every element, whatever the two orders; same dims and dtype. The plain loop that fast copies are tested with. */
 void view_copy(const tensor_view *to, const tensor_view *from);
 

@@ -127,19 +127,12 @@ void body_carried_shape(const infer_in *in, const body_rounds *r, size_t i, size
 
 /* ---- Running ---- */
 
-clast_status body_output(call *c, size_t i, const tensor_view *v)
-{
-	if (!c->out[i])
-		return CLAST_OK;
-	const clast_status s = call_output(c, i, v->dtype, v->rank, v->dims);
-	return s ? s : move_same(c, c->out[i], v);
-}
-
 clast_status body_start(body_run *r, call *c, int graph, size_t lead, size_t carried, size_t stacked)
 {
 	*r = (body_run){ .c = c, .graph = graph, .lead = lead, .carried = carried, .stacked = stacked };
 	r->state = mem_array(c->memory, lead + 2 * carried + stacked, sizeof *r->state);
-	if (!r->state)
+	r->owned = mem_calloc(c->memory, carried + 1);
+	if (!r->state || !r->owned)
 		return fail_memory(c->diag, 0);
 	r->results = r->state + carried;
 	return CLAST_OK;
@@ -147,8 +140,23 @@ clast_status body_start(body_run *r, call *c, int graph, size_t lead, size_t car
 
 static void release_state(body_run *r)
 {
-	for (size_t i = 0; i < r->carried && r->trips; i++)
-		call_release(r->c, &r->state[i]);
+	for (size_t i = 0; i < r->carried && r->owned; i++)
+		if (r->owned[i])
+			call_release(r->c, &r->state[i]);
+}
+
+clast_status body_leave(body_run *r, size_t k, size_t i)
+{
+	call *c = r->c;
+	const tensor_view *v = &r->state[k];
+	if (!c->out[i])
+		return CLAST_OK;
+	if (r->owned[k]) {
+		r->owned[k] = false;
+		return call_give(c, i, v);
+	}
+	const clast_status s = call_output(c, i, v->dtype, v->rank, v->dims); /* it never ran: what came in */
+	return s ? s : move_same(c, c->out[i], v);
 }
 
 clast_status body_step(body_run *r, size_t n_in, const tensor_view *const *args)
@@ -163,8 +171,10 @@ clast_status body_step(body_run *r, size_t n_in, const tensor_view *const *args)
 	if (s)
 		return s;
 	release_state(r);
-	for (size_t i = 0; i < r->carried; i++)
+	for (size_t i = 0; i < r->carried; i++) {
 		r->state[i] = r->results[r->lead + i];
+		r->owned[i] = true;
+	}
 	for (size_t k = 0; k < r->stacked; k++)
 		r->pieces[r->piece_count++] = r->results[r->lead + r->carried + k];
 	r->trips++;
@@ -221,9 +231,10 @@ void body_end(body_run *r)
 {
 	call *c = r->c;
 	release_state(r);
-	for (size_t i = 0; i < r->piece_count; i++)
+	for (size_t i = r->piece_count; i-- > 0;)
 		call_release(c, &r->pieces[i]);
 	mem_free(c->memory, r->pieces, r->piece_capacity * sizeof *r->pieces);
+	mem_free(c->memory, r->owned, r->carried + 1);
 	mem_free(c->memory, r->state,
 		 r->state ? (r->lead + 2 * r->carried + r->stacked) * sizeof *r->state : 0);
 }

@@ -36,16 +36,14 @@ int if_branch(const void *attrs, bool condition);
 
 /* ---- Running ---- */
 
-/* Output i gets the elements of v, a tensor that a subgraph gave. */
-clast_status body_output(call *c, size_t i, const tensor_view *v);
-
 typedef struct body_run {
 	call *c;
 	int graph;
 	size_t lead, carried,
 		stacked; /* results of the body: `lead` that are left to the caller, carried, stacked */
 	int64_t trips;
-	tensor_view *state;   /* carried values; the caller's until the first run, then owned */
+	tensor_view *state;   /* carried values */
+	bool *owned;          /* by carried value: a run left it, and nobody else has it */
 	tensor_view *results; /* of the last run */
 	tensor_view *pieces;  /* stacked values of all runs, owned */
 	size_t piece_count, piece_capacity;
@@ -55,6 +53,8 @@ typedef struct body_run {
 clast_status body_start(body_run *r, call *c, int graph, size_t lead, size_t carried, size_t stacked);
 /* One run. results[0 .. lead) are the caller's to release; nothing is owned after a failure. */
 clast_status body_step(body_run *r, size_t n_in, const tensor_view *const *args);
+/* Output i of the node becomes carried value k, after the last run. */
+clast_status body_leave(body_run *r, size_t k, size_t i);
 /* Piece k of run t. */
 const tensor_view *body_piece(const body_run *r, int64_t t, size_t k);
 /* Writes stacked value k into y along an axis: run t at index t, or trips - 1 - t in reverse. y may have more

@@ -76,12 +76,21 @@ static clast_status reference(call *c)
 	clast_status s = call_body(c, if_branch(c->attrs, cond), 0, NULL, c->n_out, values);
 	if (!s) {
 		for (size_t i = 0; i < c->n_out; i++) {
-			s = s ? s : body_output(c, i, &values[i]);
-			call_release(c, &values[i]);
+			if (s)
+				call_release(c, &values[i]);
+			else
+				s = call_give(c, i, &values[i]);
 		}
 	}
 	mem_free(c->memory, values, c->n_out * sizeof *values);
 	return s;
+}
+
+/* Both branches leave what comes out. */
+static bool tie(const infer_in *in, size_t index, body_tie *t)
+{
+	*t = (body_tie){ .kind = TIE_SAME, .in = -1, .out = (int)index, .body_in = -1, .body_out = (int)index };
+	return index < in->n_out;
 }
 
 static const op_version versions[] = { { 1, DTYPES_BOOL },  { 11, DTYPES_BOOL },
@@ -101,4 +110,5 @@ const op op_if = { .name = "If",
 		   .flags = OP_BODIES | OP_DATA_SHAPED,
 		   .rule = RULE_FIXED,
 		   .infer = infer,
-		   .reference = reference };
+		   .reference = reference,
+		   .tie = tie };

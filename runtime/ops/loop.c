@@ -55,7 +55,8 @@ static clast_status set_args(const infer_in *in, size_t carried, body_rounds *r,
 	return CLAST_OK;
 }
 
-static dim trip_count(const infer_in *in, const infer_value *next)
+/* next: what is known of the condition that the body leaves. */
+static dim trips(const infer_in *in, const infer_value *next)
 {
 	size_t n;
 	const int64_t *cond = has_input(in, 1) ? infer_numbers(in, 1, &n) : NULL;
@@ -63,9 +64,9 @@ static dim trip_count(const infer_in *in, const infer_value *next)
 			    (cond && cond[0] && next->ints && next->int_count == 1 && next->ints[0] == 1);
 	if (cond && !cond[0])
 		return 0;
-	const dim *limit = infer_ints(in, 0, &n);
+	const dim *limit = has_input(in, 0) ? infer_ints(in, 0, &n) : NULL;
 	return always && limit && n == 1 && limit[0] != DIM_UNKNOWN ? dim_max(in->dims, 0, limit[0])
-								    : infer_fresh(in, "trip", 0, DIM_NO_MAX);
+								    : DIM_UNKNOWN;
 }
 
 static clast_status stacked_shape(const infer_in *in, const infer_value *piece, dim trip, size_t n_outer,
@@ -97,7 +98,9 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 	s = s ? s : body_infer(in, ((const attrs *)in->attrs)->body, &r, d);
 	if (s)
 		return s;
-	const dim trip = trip_count(in, &r.results[0]);
+	dim trip = trips(in, &r.results[0]);
+	if (trip == DIM_UNKNOWN)
+		trip = infer_fresh(in, "trip", 0, DIM_NO_MAX);
 	for (size_t i = 0; i < in->n_out && !s; i++) {
 		const infer_value *v = &r.results[1 + i];
 		shape y;
@@ -166,11 +169,22 @@ static clast_status reference(call *c)
 	clast_status s = body_start(&r, c, ((const attrs *)c->attrs)->body, 1, carried, c->n_out - carried);
 	s = s ? s : iterate(&r);
 	for (size_t i = 0; i < carried && !s; i++)
-		s = body_output(c, i, &r.state[i]);
+		s = body_leave(&r, i, i);
 	for (size_t k = 0; k < r.stacked && !s; k++)
 		s = stack(&r, k);
 	body_end(&r);
 	return s;
+}
+
+/* Carried values, then stacked ones. */
+static bool tie(const infer_in *in, size_t index, body_tie *t)
+{
+	const int i = (int)index, carried = (int)in->n_in - 2;
+	if (i < carried)
+		*t = (body_tie){ .kind = TIE_SAME, .in = 2 + i, .out = i, .body_in = 2 + i, .body_out = 1 + i };
+	else
+		*t = (body_tie){ .kind = TIE_STACK, .in = -1, .out = i, .body_in = -1, .body_out = 1 + i };
+	return index < in->n_out;
 }
 
 static const op_version versions[] = { { 1, 0 },  { 11, 0 }, { 13, 0 }, { 16, 0 }, { 19, 0 },
@@ -187,4 +201,6 @@ const op op_loop = { .name = "Loop",
 		     .flags = OP_BODIES | OP_DATA_SHAPED,
 		     .rule = RULE_FIXED,
 		     .infer = infer,
-		     .reference = reference };
+		     .reference = reference,
+		     .tie = tie,
+		     .trips = trips };

@@ -228,7 +228,7 @@ static clast_status write_outputs(scan *x, body_run *r)
 	const attrs *at = c->attrs;
 	clast_status s = CLAST_OK;
 	for (size_t i = 0; i < x->p.states && !s; i++)
-		s = body_output(c, i, &r->state[i]);
+		s = body_leave(r, i, i);
 	for (size_t k = 0; k < x->p.stacked && !s; k++) {
 		const size_t i = x->p.states + k;
 		int64_t dims[CLAST_MAX_RANK], axis = at->output_axes.given ? at->output_axes.v[k] : 0;
@@ -379,6 +379,35 @@ static clast_status reference(call *c)
 	return s;
 }
 
+/* States, then scan inputs, then scan outputs. A batch axis is taken off what comes in and put back by copying. */
+static bool tie(const infer_in *in, size_t index, body_tie *t)
+{
+	const attrs *at = in->attrs;
+	const parts p = find_parts(at, in->version, in->n_in, in->n_out);
+	const int i = (int)index, k = i - (int)p.states, o = k - (int)p.scans;
+	if (p.batched)
+		return false;
+	if (k < 0)
+		*t = (body_tie){ .kind = TIE_SAME, .in = i, .out = i, .body_in = i, .body_out = i };
+	else if (o < 0)
+		*t = (body_tie){ .kind = TIE_SLICE, .in = i, .out = -1, .body_in = i, .body_out = -1,
+				 .axis = at->input_axes.given ? at->input_axes.v[k] : 0 };
+	else
+		*t = (body_tie){ .kind = TIE_STACK, .in = -1, .out = i - (int)p.scans, .body_in = -1, .body_out = i - (int)p.scans,
+				 .axis = o < (int)p.stacked && at->output_axes.given ? at->output_axes.v[o] : 0 };
+	return index < p.states + p.scans + p.stacked;
+}
+
+static dim trips(const infer_in *in, const infer_value *result)
+{
+	const attrs *at = in->attrs;
+	const parts p = find_parts(at, in->version, in->n_in, in->n_out);
+	const shape *s = &in->in[p.first + p.states].shape;
+	const int64_t axis = at->input_axes.given ? at->input_axes.v[0] : 0, at_axis = (axis < 0 ? axis + s->rank : axis) + p.batched;
+	(void)result;
+	return at_axis >= 0 && at_axis < s->rank ? s->dims[at_axis] : DIM_UNKNOWN;
+}
+
 static const op_version versions[] = { { 8, 0 },  { 9, 0 },  { 11, 0 }, { 16, 0 }, { 19, 0 },
 				       { 21, 0 }, { 23, 0 }, { 24, 0 }, { 25, 0 }, { 0 } };
 const op op_scan = { .name = "Scan",
@@ -393,4 +422,6 @@ const op op_scan = { .name = "Scan",
 		     .flags = OP_BODIES | OP_DATA_SHAPED,
 		     .rule = RULE_FIXED,
 		     .infer = infer,
-		     .reference = reference };
+		     .reference = reference,
+		     .tie = tie,
+		     .trips = trips };

@@ -215,8 +215,8 @@ clast_status arena_plan(specialisation *s, clast_diag *d)
 			mem_free(s->memory, work, bytes);
 			return fail(d, CLAST_ERROR_LIMIT, "the tensors of this model do not fit into the address space");
 		}
-		total += size;
-		if (size)
+		total += b->given ? 0 : size;
+		if (size && !b->given)
 			items[count++] = (item){ (uint32_t)i, size, 0, b->first, b->last };
 	}
 	qsort(items, count, sizeof *items, by_first);

@@ -264,32 +264,121 @@ void plan_take_way(const node *n, node_view *view, const lower_way *way)
 	view->ports[n->n_in].need = way->out;
 }
 
-clast_status choose_orders(clast_plan *p, graph_id g, node_view *views, order_choice *c, clast_diag *d)
+typedef struct chooser {
+	clast_plan *p;
+	node_view *views;
+	order_choice *c;
+	clast_diag *d;
+} chooser;
+
+static clast_status choose_node(chooser *x, node_id id, uint64_t *state)
 {
-	const graph *x = &p->model->graphs[g];
-	uint64_t state = p->seed * 0x9E3779B97F4A7C15u + g + 1;
-	for (size_t i = 0; i < x->node_count; i++) {
-		const node *n = &p->model->nodes[x->nodes[i]];
-		node_view *view = &views[x->nodes[i]];
-		lower_way ways[LOWER_MAX_WAYS];
-		const size_t way_count = p->seed ? plan_ways(p, n, view, ways) : 0;
-		if (way_count)
-			plan_take_way(n, view, &ways[next_random(&state) % way_count]);
-		for (uint32_t j = 0; j < n->n_out; j++) {
-			if (n->out[j] == NO_ID)
+	clast_plan *p = x->p;
+	order_choice *c = x->c;
+	const node *n = &p->model->nodes[id];
+	node_view *view = &x->views[id];
+	lower_way ways[LOWER_MAX_WAYS];
+	const size_t way_count = p->seed ? plan_ways(p, n, view, ways) : 0;
+	if (way_count)
+		plan_take_way(n, view, &ways[next_random(state) % way_count]);
+	for (uint32_t j = 0; j < n->n_out; j++) {
+		if (n->out[j] == NO_ID)
+			continue;
+		uint32_t o = choose_output(p, n, view, j, c);
+		if (p->seed && is_free(n, view, j)) {
+			shape y;
+			value_shape(p->model, n->out[j], &y);
+			const uint32_t any = random_order(p, n->out[j], &view->ports[n->n_in + j], state);
+			if (any == UINT32_MAX || plan_port_order(p, &y, view->ports[n->n_in + j], any, any) == any)
+				o = any;
+		}
+		if (o == UINT32_MAX)
+			return fail_memory(x->d, 0);
+		c->produced[n->out[j]] = o;
+	}
+	return CLAST_OK;
+}
+
+/* Whether all ends can follow the one that leads. */
+static bool tie_serves(clast_plan *p, const tie *t, uint32_t from)
+{
+	uint32_t o;
+	bool copies;
+	for (uint32_t k = 0; k < t->n; k++)
+		if (!plan_tie_order(p, t, k, from, &o, &copies))
+			return false;
+	return true;
+}
+
+/* What the end that leads is in: any order, or else that of what goes in, or row-major. */
+static uint32_t lead_order(chooser *x, const tie *t, uint64_t *state)
+{
+	clast_plan *p = x->p;
+	const value_id lead = t->end[t->lead].value;
+	const port any = { PORT_VIEW, false };
+	uint32_t o;
+	if (t->end[t->lead].role == END_IN)
+		return tie_serves(p, t, x->c->produced[lead]) ? x->c->produced[lead] : 0;
+	if (p->seed && !p->model->values[lead].constant) {
+		o = random_order(p, lead, &any, state);
+		if (o == UINT32_MAX || tie_serves(p, t, o))
+			return o;
+	}
+	for (uint32_t k = 0; k < t->n; k++)
+		if (t->end[k].role == END_IN && plan_tie_lead_order(p, t, k, x->c->produced[t->end[k].value], &o) && tie_serves(p, t, o))
+			return o;
+	return 0;
+}
+
+/* Orders of what a node hands to its bodies, or of what comes out of it. */
+static clast_status choose_ties(chooser *x, const node *n, bool enters, uint64_t *state)
+{
+	tie t;
+	for (size_t i = 0; plan_tie(x->p->model, n, i, &t); i++) {
+		bool goes_in = false;
+		for (uint32_t k = 0; k < t.n; k++)
+			goes_in |= t.end[k].role == END_BODY_IN;
+		if (goes_in != enters || !t.bound || t.lead == t.n)
+			continue;
+		const uint32_t from = lead_order(x, &t, state);
+		if (from == UINT32_MAX)
+			return fail_memory(x->d, 0);
+		for (uint32_t k = 0; k < t.n; k++) {
+			uint32_t o = 0;
+			bool copies;
+			if (t.end[k].role != END_BODY_IN && t.end[k].role != END_OUT)
 				continue;
-			uint32_t o = choose_output(p, n, view, j, c);
-			if (p->seed && is_free(n, view, j)) {
-				shape y;
-				value_shape(p->model, n->out[j], &y);
-				const uint32_t any = random_order(p, n->out[j], &view->ports[n->n_in + j], &state);
-				if (any == UINT32_MAX || plan_port_order(p, &y, view->ports[n->n_in + j], any, any) == any)
-					o = any;
-			}
-			if (o == UINT32_MAX)
-				return fail_memory(d, 0);
-			c->produced[n->out[j]] = o;
+			if (!plan_tie_order(x->p, &t, k, from, &o, &copies))
+				o = 0;
+			x->c->produced[t.end[k].value] = o;
 		}
 	}
 	return CLAST_OK;
+}
+
+/* Depth is bounded by the importer. */
+static clast_status choose_graph(chooser *x, graph_id g)
+{
+	const clast_model *m = x->p->model;
+	const graph *in = &m->graphs[g];
+	uint64_t state = x->p->seed * 0x9E3779B97F4A7C15u + g + 1;
+	clast_status s = CLAST_OK;
+	for (size_t i = 0; !s && i < in->node_count; i++) {
+		const node *n = &m->nodes[in->nodes[i]];
+		if (!n->n_bodies) {
+			s = choose_node(x, in->nodes[i], &state);
+			continue;
+		}
+		s = choose_ties(x, n, true, &state);
+		for (uint32_t j = 0; !s && j < n->n_bodies; j++)
+			s = choose_graph(x, n->bodies[j]);
+		s = s ? s : choose_ties(x, n, false, &state);
+	}
+	return s;
+}
+
+clast_status choose_orders(clast_plan *p, node_view *views, order_choice *c, clast_diag *d)
+{
+	chooser x = { p, views, c, d };
+	return choose_graph(&x, 0);
 }

@@ -1,6 +1,7 @@
-/* From a graph to the layout problem, and from its solution to orders.
+/* From a model to the layout problem, and from its solution to orders.
  *
- * A class is a value. Costs are bytes of conversions; unknown extents count as plan_extent says. */
+ * A class is a value, of whichever graph: a body that captures a value of a graph around it reads the same class. Costs are bytes of
+ * conversions, as often as a run makes them; unknown extents count as plan_extent says. */
 #include <string.h>
 
 #include "layout.h"
@@ -55,8 +56,9 @@ static clast_status take(layout *l, const assignment *a)
 		}
 		c->reads[o->node][o->input] = a->reads[i] == PROBLEM_NONE ? NO_ID : base + a->reads[i];
 	}
-	for (size_t i = 0; i < l->g->node_count; i++)
-		settle(l, l->g->nodes[i]);
+	for (size_t i = 0; i < l->visit_count; i++)
+		if (!l->visits[i].enters)
+			settle(l, l->visits[i].node);
 	return CLAST_OK;
 }
 
@@ -87,11 +89,35 @@ static clast_status solve_by(layout *l, const strategy *how, const strategy_opti
 	return s;
 }
 
-clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const uint32_t *output_orders,
-                           order_choice *choice, clast_diag *d)
+static bool add_visit(layout *l, node_id id, bool enters)
+{
+	if (!grow(&l->p->memory, &l->visits, &l->visit_capacity, l->visit_count + 1, sizeof *l->visits))
+		return false;
+	l->visits[l->visit_count++] = (visit){ id, enters };
+	return true;
+}
+
+/* Depth is bounded by the importer. */
+static clast_status list_visits(layout *l, graph_id g)
+{
+	const graph *x = &l->m->graphs[g];
+	clast_status s = CLAST_OK;
+	for (size_t i = 0; !s && i < x->node_count; i++) {
+		const node *n = &l->m->nodes[x->nodes[i]];
+		if (n->n_bodies && !add_visit(l, x->nodes[i], true))
+			return fail_memory(l->d, 0);
+		for (uint32_t j = 0; !s && j < n->n_bodies; j++)
+			s = list_visits(l, n->bodies[j]);
+		if (!s && !add_visit(l, x->nodes[i], false))
+			return fail_memory(l->d, 0);
+	}
+	return s;
+}
+
+clast_status layout_choose(clast_plan *p, node_view *views, const uint32_t *output_orders, order_choice *choice, clast_diag *d)
 {
 	clast_model *m = p->model;
-	layout l = { .p = p, .m = m, .g = &m->graphs[g], .id = g, .views = views, .choice = choice, .d = d };
+	layout l = { .p = p, .m = m, .views = views, .choice = choice, .d = d };
 	strategy_options options = { 0 };
 	const strategy *how = strategy_find(p->strategy, &options);
 	const size_t bytes = (m->value_count + 1) * sizeof *l.values;
@@ -101,8 +127,11 @@ clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const ui
 	for (size_t i = 0; i < m->value_count; i++)
 		l.values[i].class = NO_ID;
 	problem_init(&l.problem, &p->memory);
-	layout_find_candidates(&l);
-	clast_status s = l.failed ? fail_memory(d, 0) : layout_build(&l, output_orders);
+	clast_status s = list_visits(&l, 0);
+	if (!s) {
+		layout_find_candidates(&l);
+		s = l.failed ? fail_memory(d, 0) : layout_build(&l, output_orders);
+	}
 	if (!s)
 		s = !strcmp(how->name, "min") || l.p->wishes ? solve_min(&l) : solve_by(&l, how, &options);
 	problem_release(&l.problem);
@@ -112,5 +141,6 @@ clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const ui
 	mem_free(&p->memory, l.class_value, l.class_capacity * sizeof *l.class_value);
 	mem_free(&p->memory, l.owner, l.owner_capacity * sizeof *l.owner);
 	mem_free(&p->memory, l.slots, l.slot_capacity * sizeof *l.slots);
+	mem_free(&p->memory, l.visits, l.visit_capacity * sizeof *l.visits);
 	return s;
 }

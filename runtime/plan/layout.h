@@ -1,5 +1,5 @@
-/* The parts of the planner that turn a graph into a layout problem: candidate orders (layout_candidates.c), classes and groups
- * (layout_groups.c), and the way there and back (layout.c). */
+/* The parts of the planner that turn a model, bodies and all, into one layout problem: candidate orders (layout_candidates.c), classes and
+ * groups (layout_groups.c), what nodes with bodies pass through them (layout_ties.c), and the way there and back (layout.c). */
 #ifndef CLAST_PLAN_LAYOUT_H
 #define CLAST_PLAN_LAYOUT_H
 
@@ -20,11 +20,18 @@ typedef struct port_owner {
 	uint32_t input;
 } port_owner;
 
+/* All nodes of the model in an order in which they could run: a node with bodies, then what its bodies hold, then the node once more, to
+ * leave them. */
+typedef struct visit {
+	node_id node;
+	bool enters;
+} visit;
+
 typedef struct layout {
 	clast_plan *p;
 	clast_model *m;
-	const graph *g;
-	graph_id id;
+	visit *visits;
+	size_t visit_count, visit_capacity;
 	node_view *views;
 	order_choice *choice;
 	candidates *values;      /* by graph value */
@@ -80,6 +87,17 @@ static inline bool same_rank(const layout *l, value_id a, value_id b)
 void layout_find_candidates(layout *l);
 /* The problem: a class for each value, groups for each node, the contract of inputs and outputs. */
 clast_status layout_build(layout *l, const uint32_t *output_orders);
+/* Orders that one end of a tie leaves to the others. */
+void layout_propagate_ties(layout *l, node_id id);
+
+void layout_add(layout *l, value_id v, uint32_t made);
+/* Bytes of a value, or what else the objective counts, as often as a run makes it. */
+uint64_t layout_value_cost(const layout *l, value_id id);
+/* How often a run makes a value. */
+uint64_t layout_runs(const layout *l, value_id v);
+/* The bytes of a value that a kernel copies on the way, a little less than a conversion, which is a step of its own; nothing where
+ * conversions are counted. */
+uint64_t layout_copy_cost(const layout *l, value_id v);
 
 /* What order `from` of value a is for value b of another shape, or NO_ID. */
 uint32_t layout_carry(layout *l, value_id a, uint32_t from, value_id b);

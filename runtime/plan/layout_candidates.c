@@ -4,7 +4,7 @@
 
 #define MAX_SWEEPS 8
 
-static void add(layout *l, value_id v, uint32_t made)
+void layout_add(layout *l, value_id v, uint32_t made)
 {
 	candidates *c = &l->values[v];
 	if (made == UINT32_MAX) {
@@ -27,7 +27,7 @@ static void add_last(layout *l, value_id v)
 	order o;
 	value_shape(l->m, v, &s);
 	if (has_class(l, v) && order_last(l->m->dims, &s, &o))
-		add(l, v, plan_order(l->p, &o));
+		layout_add(l, v, plan_order(l->p, &o));
 }
 
 uint32_t layout_carry(layout *l, value_id a, uint32_t from, value_id b)
@@ -46,7 +46,7 @@ static void spread(layout *l, value_id a, value_id b, bool same_shape)
 	for (uint32_t i = 0; i < l->values[a].n; i++) {
 		const uint32_t from = l->values[a].order[i], to = same_shape ? from : layout_carry(l, a, from, b);
 		if (to != NO_ID)
-			add(l, b, to);
+			layout_add(l, b, to);
 	}
 }
 
@@ -82,7 +82,7 @@ static void propagate_window(layout *l, const node *n)
 			continue;
 		for (uint32_t i = 0; i < l->values[n->in[0]].n; i++)
 			if (plan_window_order(l->p, n, j, l->values[n->in[0]].order[i], &to, &copies))
-				add(l, n->out[j], to);
+				layout_add(l, n->out[j], to);
 		if (same_rank(l, n->out[j], n->in[0]))
 			spread(l, n->out[j], n->in[0], false);
 	}
@@ -105,7 +105,7 @@ static void propagate_join(layout *l, const node *n)
 	for (uint32_t i = 0; i < l->values[n->out[0]].n; i++) {
 		const bool there = layout_slots(l, n, l->values[n->out[0]].order[i], &copies);
 		for (uint32_t k = 0; there && k < n->n_in; k++)
-			add(l, n->in[k], l->slots[k]);
+			layout_add(l, n->in[k], l->slots[k]);
 	}
 	for (uint32_t k = 0; k < n->n_in; k++)
 		if (same_rank(l, n->in[k], n->out[0]))
@@ -135,7 +135,7 @@ static void spread_alike(layout *l, node_id id, uint32_t a, uint32_t b, port_nee
 	for (uint32_t i = 0; i < l->values[from].n; i++) {
 		const uint32_t o = l->values[from].order[i], kept = layout_serves_way(l, id, a, need, o) ? layout_carry(l, from, o, to) : NO_ID;
 		if (kept != NO_ID && layout_serves_way(l, id, b, need, kept))
-			add(l, to, kept);
+			layout_add(l, to, kept);
 	}
 }
 
@@ -199,7 +199,7 @@ static void propagate_broadcast(layout *l, node_id id)
 			const uint32_t o = l->values[n->out[0]].order[i];
 			const uint32_t part = layout_is_whole(l, n->out[0], o) ? NO_ID : layout_restricted(l, n->out[0], o, n->in[k]);
 			if (part != NO_ID)
-				add(l, n->in[k], part);
+				layout_add(l, n->in[k], part);
 		}
 }
 
@@ -207,6 +207,10 @@ static void propagate(layout *l, node_id id)
 {
 	const node *n = &l->m->nodes[id];
 	uint32_t to;
+	if (n->n_bodies) {
+		layout_propagate_ties(l, id);
+		return;
+	}
 	if (layout_is_window(l, id)) {
 		propagate_window(l, n);
 		return;
@@ -220,10 +224,10 @@ static void propagate(layout *l, node_id id)
 			return;
 		for (uint32_t i = 0; i < l->values[n->in[0]].n; i++)
 			if (plan_view_order(l->p, n, l->values[n->in[0]].order[i], &to))
-				add(l, n->out[0], to);
+				layout_add(l, n->out[0], to);
 		for (uint32_t i = 0; i < l->values[n->out[0]].n; i++)
 			if (plan_view_order_back(l->p, n, l->values[n->out[0]].order[i], &to))
-				add(l, n->in[0], to);
+				layout_add(l, n->in[0], to);
 		return;
 	}
 	const uint32_t count = n->n_in + n->n_out;
@@ -257,40 +261,55 @@ uint32_t layout_wish(const layout *l, value_id v)
 	return l->p->wishes ? l->p->wishes[v] : NO_ID;
 }
 
+/* What a node asks for by itself. */
+static void seed(layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	lower_way ways[LOWER_MAX_WAYS];
+	size_t way_count;
+	if (layout_ways(l, n, id, ways, &way_count))
+		for (size_t w = 0; w < way_count; w++) {
+			layout_add(l, n->in[0], layout_way_order(l, n->in[0], ways[w].in));
+			layout_add(l, n->out[0], layout_way_order(l, n->out[0], ways[w].out));
+		}
+	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
+		const value_id v = operand_of(n, k);
+		if (!has_class(l, v))
+			continue;
+		if (layout_wish(l, v) != NO_ID)
+			layout_add(l, v, layout_wish(l, v));
+		layout_add(l, v, 0);
+		if (!is_view(n) && port_of(l, id, k)->need == PORT_LAST)
+			add_last(l, v);
+	}
+}
+
+static void seed_borders(layout *l, const graph *g)
+{
+	for (size_t i = 0; i < g->input_count; i++) {
+		layout_add(l, g->inputs[i], l->choice->produced[g->inputs[i]]);
+		if (has_class(l, g->inputs[i]) && layout_wish(l, g->inputs[i]) != NO_ID)
+			layout_add(l, g->inputs[i], layout_wish(l, g->inputs[i]));
+	}
+	for (size_t i = 0; i < g->output_count; i++)
+		layout_add(l, g->outputs[i], 0);
+}
+
 void layout_find_candidates(layout *l)
 {
-	for (size_t i = 0; i < l->g->input_count; i++)
-		add(l, l->g->inputs[i], l->choice->produced[l->g->inputs[i]]);
-	for (size_t i = 0; i < l->g->capture_count; i++)
-		add(l, l->g->captures[i], l->choice->produced[l->g->captures[i]]);
-	for (size_t i = 0; i < l->g->node_count; i++) {
-		const node *n = &l->m->nodes[l->g->nodes[i]];
-		lower_way ways[LOWER_MAX_WAYS];
-		size_t way_count;
-		if (layout_ways(l, n, l->g->nodes[i], ways, &way_count))
-			for (size_t w = 0; w < way_count; w++) {
-				add(l, n->in[0], layout_way_order(l, n->in[0], ways[w].in));
-				add(l, n->out[0], layout_way_order(l, n->out[0], ways[w].out));
-			}
-		for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
-			const value_id v = operand_of(n, k);
-			if (!has_class(l, v))
-				continue;
-			if (layout_wish(l, v) != NO_ID)
-				add(l, v, layout_wish(l, v));
-			add(l, v, 0);
-			if (!is_view(n) && port_of(l, l->g->nodes[i], k)->need == PORT_LAST)
-				add_last(l, v);
-		}
+	seed_borders(l, &l->m->graphs[0]);
+	for (size_t i = 0; i < l->visit_count; i++) {
+		const node *n = &l->m->nodes[l->visits[i].node];
+		for (uint32_t j = 0; l->visits[i].enters && j < n->n_bodies; j++)
+			seed_borders(l, &l->m->graphs[n->bodies[j]]);
+		seed(l, l->visits[i].node);
 	}
-	for (size_t i = 0; i < l->g->output_count; i++)
-		add(l, l->g->outputs[i], 0);
 	l->changed = true;
 	for (int sweep = 0; sweep < MAX_SWEEPS && l->changed && !l->failed; sweep++) {
 		l->changed = false;
-		for (size_t i = 0; i < l->g->node_count; i++)
-			propagate(l, l->g->nodes[i]);
-		for (size_t i = l->g->node_count; i-- > 0;)
-			propagate(l, l->g->nodes[i]);
+		for (size_t i = 0; i < l->visit_count; i++)
+			propagate(l, l->visits[i].node);
+		for (size_t i = l->visit_count; i-- > 0;)
+			propagate(l, l->visits[i].node);
 	}
 }

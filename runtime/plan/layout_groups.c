@@ -4,20 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "layout.h"
+#include "layout_group.h"
 
-static uint64_t value_cost(const layout *l, value_id id)
+uint64_t layout_runs(const layout *l, value_id v)
 {
+	const node_id made = l->m->values[v].producer;
+	return l->p->runs[made == NO_ID ? l->m->values[v].graph : l->m->nodes[made].graph];
+}
+
+uint64_t layout_value_cost(const layout *l, value_id id)
+{
+	const uint64_t most = (uint64_t)1 << 36, runs = layout_runs(l, id);
 	const value *v = &l->m->values[id];
 	uint64_t bytes = clast_dtype_bytes(v->dtype);
 	for (int a = 0; a < v->rank; a++) {
 		const uint64_t e = (uint64_t)plan_extent(l->p, v->dims[a]);
-		if (__builtin_mul_overflow(bytes, e ? e : 1, &bytes) || bytes > (uint64_t)1 << 36)
-			return (uint64_t)1 << 36;
+		if (__builtin_mul_overflow(bytes, e ? e : 1, &bytes) || bytes > most)
+			bytes = most;
 	}
 	if (l->p->times)
 		bytes = (uint64_t)((double)bytes * l->p->times->conversion);
-	return l->p->objective == OBJECTIVE_COUNT ? 1 : bytes + 1;
+	const uint64_t once = l->p->objective == OBJECTIVE_COUNT ? 1 : bytes + 1;
+	return runs == 0 ? 1 : once > most / runs ? most : once * runs;
 }
 
 /* Whether only conversions count and not what kernels take. That makes sense within the kernels of one order alone: a network that stays
@@ -32,7 +40,7 @@ static clast_status add_class(layout *l, value_id v)
 	candidates *c = &l->values[v];
 	if (!has_class(l, v) || c->class != NO_ID || !c->n)
 		return CLAST_OK;
-	const uint64_t cost = value_cost(l, v);
+	const uint64_t cost = layout_value_cost(l, v);
 	const size_t entries = (size_t)c->n * c->n;
 	uint64_t *table = mem_array(&l->p->memory, entries, sizeof *table);
 	if (!table || !grow(&l->p->memory, &l->class_value, &l->class_capacity, l->problem.classes + 1, sizeof *l->class_value)) {
@@ -65,22 +73,9 @@ static clast_status add_class(layout *l, value_id v)
 	return s;
 }
 
-#define MAX_PORTS 256
-#define MAX_CONFIGS 4096
-#define MAX_ENTRIES (1 << 16) /* configurations times ports */
-
-/* A group being put together: rows of candidate indices. */
-typedef struct group_builder {
-	problem_port port[MAX_PORTS];
-	port_owner owner[MAX_PORTS];
-	uint32_t ports, configs, native;
-	uint16_t order[MAX_ENTRIES];
-	uint64_t cost[MAX_CONFIGS];
-} group_builder;
-
-static bool group_port(layout *l, group_builder *b, value_id v, bool produced, node_id node_number, uint32_t input)
+bool group_port(layout *l, group_builder *b, value_id v, bool produced, node_id node_number, uint32_t input)
 {
-	if (b->ports == MAX_PORTS)
+	if (b->ports == GROUP_MAX_PORTS)
 		return false;
 	b->owner[b->ports] = (port_owner){ node_number, input };
 	b->port[b->ports++] = (problem_port){ .class = l->values[v].class, .produced = produced };
@@ -132,7 +127,7 @@ static clast_status keep_wishes(layout *l, group_builder *b)
 	return CLAST_OK;
 }
 
-static clast_status group_done(layout *l, group_builder *b)
+clast_status group_done(layout *l, group_builder *b)
 {
 	uint32_t unused;
 	if (!b->ports || !b->configs)
@@ -147,12 +142,12 @@ static clast_status group_done(layout *l, group_builder *b)
 	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, b->native, &unused, l->d);
 }
 
-static bool has_room(const group_builder *b)
+bool group_has_room(const group_builder *b)
 {
-	return b->configs < MAX_CONFIGS && (b->configs + 1) * b->ports <= MAX_ENTRIES;
+	return b->configs < GROUP_MAX_CONFIGS && (b->configs + 1) * b->ports <= GROUP_MAX_ENTRIES;
 }
 
-static void reset(group_builder *b)
+void group_reset(group_builder *b)
 {
 	b->ports = b->configs = 0;
 	b->native = PROBLEM_NONE;
@@ -165,10 +160,10 @@ static clast_status single(layout *l, group_builder *b, value_id v, bool produce
 	shape s;
 	if (c->class == NO_ID)
 		return CLAST_OK;
-	reset(b);
+	group_reset(b);
 	group_port(l, b, v, produced, id, input);
 	value_shape(l->m, v, &s);
-	for (uint32_t i = 0; i < c->n && has_room(b); i++) {
+	for (uint32_t i = 0; i < c->n && group_has_room(b); i++) {
 		const bool admitted = plan_port_order(l->p, &s, *need, c->order[i], c->order[i]) == c->order[i];
 		if (!admitted)
 			continue;
@@ -224,12 +219,12 @@ static bool tied_orders(layout *l, group_builder *b, node_id id, bool by_axes, v
 
 /* Operands in one order: PORT_SAME ones by the order itself, others as the same permutation of axes. Where an axis has but one element on one
  * side (reductions), several orders of the other side are the same one there, so both sides are starting points. */
-static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
+static clast_status same_group(layout *l, group_builder *b, node_id id, bool by_axes)
 {
 	const node *n = &l->m->nodes[id];
 	const value_id out = n->out[0], base[] = { out, by_axes ? n->in[0] : out };
-	reset(b);
-	for (uint32_t k = 0; k < n->n_in + n->n_out && b->ports < MAX_PORTS; k++) {
+	group_reset(b);
+	for (uint32_t k = 0; k < n->n_in + n->n_out && b->ports < GROUP_MAX_PORTS; k++) {
 		const value_id v = operand_of(n, k);
 		const port_need need = port_of(l, id, k)->need;
 		if (has_class(l, v) && l->values[v].class != NO_ID && (by_axes ? same_rank(l, v, out) && need != PORT_ABSENT : need == PORT_SAME || follows_output(l, id, k)))
@@ -237,7 +232,7 @@ static clast_status tie(layout *l, group_builder *b, node_id id, bool by_axes)
 	}
 	for (int side = 0; side < 1 + by_axes; side++) {
 		const candidates *c = &l->values[base[side]];
-		for (uint32_t i = 0; i < c->n && has_room(b); i++) {
+		for (uint32_t i = 0; i < c->n && group_has_room(b); i++) {
 			b->cost[b->configs] = 0;
 			b->configs += tied_orders(l, b, id, by_axes, base[side], c->order[i]);
 		}
@@ -251,10 +246,10 @@ static clast_status view_group(layout *l, group_builder *b, node_id id)
 	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
 	if (!has_class(l, n->in[0]) || !has_class(l, n->out[0]))
 		return has_class(l, n->out[0]) ? single(l, b, n->out[0], true, id, n->n_in, &(port){ PORT_FIRST, false }) : CLAST_OK;
-	reset(b);
+	group_reset(b);
 	group_port(l, b, n->in[0], false, id, 0);
 	group_port(l, b, n->out[0], true, id, n->n_in);
-	for (uint32_t i = 0; i < x->n && has_room(b); i++) {
+	for (uint32_t i = 0; i < x->n && group_has_room(b); i++) {
 		uint32_t to;
 		const uint32_t at = plan_view_order(l->p, n, x->order[i], &to) ? find(y, to) : NO_ID;
 		if (at == NO_ID)
@@ -265,10 +260,10 @@ static clast_status view_group(layout *l, group_builder *b, node_id id)
 	}
 	const uint32_t first_in = find(x, 0), first_out = find(y, 0);
 	uint32_t to;
-	if (has_room(b) && first_in != NO_ID && first_out != NO_ID && !(plan_view_order(l->p, n, 0, &to) && to == 0)) {
+	if (group_has_room(b) && first_in != NO_ID && first_out != NO_ID && !(plan_view_order(l->p, n, 0, &to) && to == 0)) {
 		b->order[b->configs * 2] = (uint16_t)first_in; /* a copy */
 		b->order[b->configs * 2 + 1] = (uint16_t)first_out;
-		b->cost[b->configs++] = value_cost(l, n->out[0]);
+		b->cost[b->configs++] = layout_value_cost(l, n->out[0]);
 	}
 	return group_done(l, b);
 }
@@ -291,7 +286,8 @@ static uint64_t way_cost(const layout *l, node_id id, const lower_way *ways, siz
 		const double t = way_time(l, id, &ways[i]);
 		least = t < least ? t : least;
 	}
-	const double more = (way_time(l, id, &ways[at]) - least) / (l->p->times ? 1 : lower_time(0, 2));
+	const double more = (way_time(l, id, &ways[at]) - least) / (l->p->times ? 1 : lower_time(0, 2)) *
+	                    (double)l->p->runs[l->m->nodes[id].graph];
 	return only_conversions(l) ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
 }
 
@@ -318,7 +314,7 @@ static bool ways_matter(layout *l, node_id id, const lower_way *ways, size_t cou
  * order only: a network that stays in row-major order converts nothing and is slow. */
 static bool add_pair(group_builder *b, uint32_t in, uint32_t out, uint64_t cost)
 {
-	if (!has_room(b))
+	if (!group_has_room(b))
 		return false;
 	b->order[b->configs * 2] = (uint16_t)in;
 	b->order[b->configs * 2 + 1] = (uint16_t)out;
@@ -333,7 +329,7 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 	const bool all = !only_conversions(l) || strcmp(l->p->strategy, "min");
 	const bool tied = port_of(l, id, 0)->channels == CHANNELS_TIED;
 	bool room = true;
-	reset(b);
+	group_reset(b);
 	group_port(l, b, n->in[0], false, id, 0);
 	group_port(l, b, n->out[0], true, id, n->n_in);
 	for (size_t i = 0; i < count; i++) {
@@ -364,9 +360,9 @@ static clast_status way_group(layout *l, group_builder *b, node_id id, const low
 
 /* The bytes of a value that a kernel copies on the way, a little less than a conversion, which is a step of its own; nothing where
  * conversions are counted. */
-static uint64_t copy_cost(const layout *l, value_id v)
+uint64_t layout_copy_cost(const layout *l, value_id v)
 {
-	return l->p->objective == OBJECTIVE_COUNT ? 0 : value_cost(l, v) - 1;
+	return l->p->objective == OBJECTIVE_COUNT ? 0 : layout_value_cost(l, v) - 1;
 }
 
 /* Input 0 and the windows cut out of it, for each order of the input. */
@@ -375,13 +371,13 @@ static clast_status window_group(layout *l, group_builder *b, node_id id)
 	const node *n = &l->m->nodes[id];
 	const candidates *x = &l->values[n->in[0]];
 	clast_status s = CLAST_OK;
-	reset(b);
+	group_reset(b);
 	if (has_class(l, n->in[0]) && x->class != NO_ID)
 		group_port(l, b, n->in[0], false, id, 0);
 	for (uint32_t j = 0; b->ports && j < n->n_out; j++)
 		if (has_class(l, n->out[j]) && !group_port(l, b, n->out[j], true, id, n->n_in + j))
 			b->ports = 0;
-	for (uint32_t i = 0; b->ports > 1 && i < x->n && has_room(b); i++) {
+	for (uint32_t i = 0; b->ports > 1 && i < x->n && group_has_room(b); i++) {
 		bool legal = true;
 		b->order[b->configs * b->ports] = (uint16_t)i;
 		b->cost[b->configs] = 0;
@@ -392,7 +388,7 @@ static clast_status window_group(layout *l, group_builder *b, node_id id)
 			const uint32_t at = plan_window_order(l->p, n, j, x->order[i], &to, &copies) ? find(&l->values[n->out[j]], to) : NO_ID;
 			legal = at != NO_ID;
 			b->order[b->configs * b->ports + k] = (uint16_t)at;
-			b->cost[b->configs] += legal && copies ? copy_cost(l, n->out[j]) : 0;
+			b->cost[b->configs] += legal && copies ? layout_copy_cost(l, n->out[j]) : 0;
 		}
 		b->configs += legal;
 	}
@@ -416,19 +412,19 @@ static clast_status join_group(layout *l, group_builder *b, node_id id)
 {
 	const node *n = &l->m->nodes[id];
 	const candidates *y = &l->values[n->out[0]];
-	reset(b);
+	group_reset(b);
 	if (!has_class(l, n->out[0]))
 		return CLAST_OK;
 	bool room = group_port(l, b, n->out[0], true, id, n->n_in);
 	for (uint32_t k = 0; room && k < n->n_in; k++)
 		if (has_class(l, n->in[k]) && l->values[n->in[k]].class != NO_ID)
 			room = group_port(l, b, n->in[k], false, id, k);
-	for (uint32_t i = 0; room && i < y->n && has_room(b); i++) {
+	for (uint32_t i = 0; room && i < y->n && group_has_room(b); i++) {
 		bool copies, legal = layout_slots(l, n, y->order[i], &copies);
 		b->order[b->configs * b->ports] = (uint16_t)i;
 		b->cost[b->configs] = 0;
 		for (uint32_t k = 0; legal && copies && k < n->n_in; k++)
-			b->cost[b->configs] += made_by_kernel(l, n->in[k]) ? copy_cost(l, n->in[k]) : 0;
+			b->cost[b->configs] += made_by_kernel(l, n->in[k]) ? layout_copy_cost(l, n->in[k]) : 0;
 		for (uint32_t k = 1; legal && k < b->ports; k++) {
 			const uint32_t input = b->owner[k].input, at = find(&l->values[n->in[input]], l->slots[input]);
 			legal = at != NO_ID;
@@ -458,7 +454,7 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 	if (by_ways)
 		s = way_group(l, b, id, ways, way_count);
 	else if (same || tied)
-		s = tie(l, b, id, !same);
+		s = same_group(l, b, id, !same);
 	for (uint32_t k = 0; !s && k < n->n_in + n->n_out; k++) {
 		const value_id v = operand_of(n, k);
 		const port *need = port_of(l, id, k);
@@ -474,12 +470,12 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 	return s;
 }
 
-static clast_status fixed(layout *l, group_builder *b, value_id v, bool produced, uint32_t wanted)
+clast_status group_fixed(layout *l, group_builder *b, value_id v, bool produced, uint32_t wanted)
 {
 	const uint32_t at = has_class(l, v) && l->values[v].class != NO_ID ? find(&l->values[v], wanted) : NO_ID;
 	if (at == NO_ID)
 		return CLAST_OK;
-	reset(b);
+	group_reset(b);
 	group_port(l, b, v, produced, NO_ID, 0);
 	b->order[0] = (uint16_t)at;
 	b->cost[0] = 0;
@@ -487,30 +483,38 @@ static clast_status fixed(layout *l, group_builder *b, value_id v, bool produced
 	return group_done(l, b);
 }
 
-clast_status layout_build(layout *l, const uint32_t *output_orders)
+static clast_status add_classes(layout *l)
 {
 	clast_status s = CLAST_OK;
-	group_builder *b = mem_alloc(&l->p->memory, sizeof *b);
-	if (!b)
-		return fail_memory(l->d, sizeof *b);
-	for (size_t i = 0; !s && i < l->g->input_count; i++)
-		s = add_class(l, l->g->inputs[i]);
-	for (size_t i = 0; !s && i < l->g->capture_count; i++)
-		s = add_class(l, l->g->captures[i]);
-	for (size_t i = 0; !s && i < l->g->node_count; i++) {
-		const node *n = &l->m->nodes[l->g->nodes[i]];
-		for (uint32_t j = 0; !s && j < n->n_out; j++)
+	for (size_t i = 0; !s && i < l->m->graphs[0].input_count; i++)
+		s = add_class(l, l->m->graphs[0].inputs[i]);
+	for (size_t i = 0; !s && i < l->visit_count; i++) {
+		const node *n = &l->m->nodes[l->visits[i].node];
+		for (uint32_t j = 0; !s && l->visits[i].enters && j < n->n_bodies; j++)
+			for (size_t k = 0; !s && k < l->m->graphs[n->bodies[j]].input_count; k++)
+				s = add_class(l, l->m->graphs[n->bodies[j]].inputs[k]);
+		for (uint32_t j = 0; !s && !l->visits[i].enters && j < n->n_out; j++)
 			if (n->out[j] != NO_ID)
 				s = add_class(l, n->out[j]);
 	}
-	for (size_t i = 0; !s && i < l->g->input_count; i++)
-		s = fixed(l, b, l->g->inputs[i], true, l->choice->produced[l->g->inputs[i]]);
-	for (size_t i = 0; !s && i < l->g->capture_count; i++)
-		s = fixed(l, b, l->g->captures[i], true, l->choice->produced[l->g->captures[i]]);
-	for (size_t i = 0; !s && i < l->g->node_count; i++)
-		s = node_groups(l, b, l->g->nodes[i]);
-	for (size_t i = 0; !s && i < l->g->output_count; i++)
-		s = fixed(l, b, l->g->outputs[i], false, output_orders[i]);
+	return s;
+}
+
+clast_status layout_build(layout *l, const uint32_t *output_orders)
+{
+	const graph *g = &l->m->graphs[0];
+	group_builder *b = mem_alloc(&l->p->memory, sizeof *b);
+	if (!b)
+		return fail_memory(l->d, sizeof *b);
+	clast_status s = add_classes(l);
+	for (size_t i = 0; !s && i < g->input_count; i++)
+		s = group_fixed(l, b, g->inputs[i], true, l->choice->produced[g->inputs[i]]);
+	for (size_t i = 0; !s && i < l->visit_count; i++) {
+		const visit *v = &l->visits[i];
+		s = l->m->nodes[v->node].n_bodies ? layout_tie_groups(l, b, v->node, v->enters) : node_groups(l, b, v->node);
+	}
+	for (size_t i = 0; !s && i < g->output_count; i++)
+		s = group_fixed(l, b, g->outputs[i], false, output_orders[i]);
 	mem_free(&l->p->memory, b, sizeof *b);
 	return s ? s : problem_finish(&l->problem, l->d);
 }

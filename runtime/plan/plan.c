@@ -38,11 +38,20 @@ uint32_t plan_order(clast_plan *p, const order *o)
 
 /* ---- Building a block ---- */
 
+/* A value of a graph around the one at hand, as some step of it reads it. */
+typedef struct capture {
+	value_id value;
+	uint32_t order, conversion; /* of the choice, or NO_ID */
+	uint32_t plan_value;
+	struct capture *next;       /* of the block */
+} capture;
+
 typedef struct builder {
 	clast_plan *p;
 	clast_model *m;
 	graph_id g;
 	plan_block *block;
+	capture **captures, **last_capture; /* by graph, the last of the graph at hand */
 	order_choice choice;
 	node_view *views;       /* by node */
 	grouping groups;
@@ -145,6 +154,25 @@ static clast_status add_step(builder *b, plan_step step)
 	return CLAST_OK;
 }
 
+/* The graph at hand gets the value from the one around it, which brings it into that order if need be. */
+static clast_status add_capture(builder *b, value_id v, uint32_t o, uint32_t c, uint32_t made)
+{
+	capture *x = bump_array(&b->p->region, 1, sizeof *x);
+	if (!x)
+		return fail_memory(b->d, sizeof *x);
+	*x = (capture){ v, o, c, made, NULL };
+	*b->last_capture = x;
+	b->last_capture = &x->next;
+	b->block->capture_count++;
+	return CLAST_OK;
+}
+
+static bool is_outside(const builder *b, value_id v)
+{
+	const node_id made = b->m->values[v].producer;
+	return (made == NO_ID ? b->m->values[v].graph : b->m->nodes[made].graph) != b->g;
+}
+
 /* The plan value of v in order o, converting from the order it was produced in if need be. */
 static clast_status operand(builder *b, value_id v, uint32_t o, uint32_t *out)
 {
@@ -155,8 +183,12 @@ static clast_status operand(builder *b, value_id v, uint32_t o, uint32_t *out)
 	if (b->m->values[v].constant)
 		o = 0;
 	clast_status s = variant(b, v, o, out, &fresh);
-	if (s || !fresh || b->m->values[v].constant || o == made)
+	if (s || !fresh || b->m->values[v].constant)
 		return s;
+	if (is_outside(b, v))
+		return add_capture(b, v, o, NO_ID, *out);
+	if (o == made)
+		return CLAST_OK;
 	uint32_t from;
 	const uint32_t to = *out;
 	s = variant(b, v, made, &from, &fresh);
@@ -176,9 +208,14 @@ static clast_status conversion(builder *b, uint32_t c, uint32_t *out)
 	const order_conversion x = b->choice.conversions[c];
 	uint32_t from;
 	bool fresh;
-	if (b->converted[c] != NO_ID) {
+	if (b->converted[c] != NO_ID && b->converted[c] >= b->block->first_value) { /* of this block */
 		*out = b->converted[c];
 		return CLAST_OK;
+	}
+	if (is_outside(b, x.value)) {
+		const clast_status made = new_variant(b, x.value, x.order, out);
+		b->converted[c] = *out;
+		return made ? made : add_capture(b, x.value, x.order, c, *out);
 	}
 	clast_status s = x.from == NO_ID ? variant(b, x.value, b->choice.produced[x.value], &from, &fresh) : conversion(b, x.from, &from);
 	if (!s)
@@ -200,6 +237,15 @@ static bool is_pure_view(const node *n)
 	return (n->op->rule == RULE_PERMUTE || n->op->rule == RULE_REGROUP) && n->op->views != NULL;
 }
 
+/* What goes into bodies has to lie as they expect it, constants too. */
+static clast_status body_operand(builder *b, const node *n, uint32_t i, uint32_t *out)
+{
+	const value_id v = n->in[i];
+	const uint32_t o = plan_end_order(b->p, n, END_IN, 0, i, b->choice.produced);
+	bool fresh;
+	return b->m->values[v].constant ? variant(b, v, o, out, &fresh) : operand(b, v, o, out);
+}
+
 /* Orders in which the anchor's operands are read: those its ports ask for. */
 static clast_status anchor_operands(builder *b, const node *n, const node_view *view, uint32_t *in)
 {
@@ -214,6 +260,10 @@ static clast_status anchor_operands(builder *b, const node *n, const node_view *
 		const uint32_t *reads = b->choice.reads[b->anchor];
 		if (reads && reads[i] != NO_ID) {
 			s = conversion(b, reads[i], &in[i]);
+			continue;
+		}
+		if (n->n_bodies) {
+			s = body_operand(b, n, i, &in[i]);
 			continue;
 		}
 		shape sh;
@@ -337,17 +387,15 @@ static clast_status step_refs(builder *b, const node_view *view, plan_step *step
 static clast_status step_captures(builder *b, const node *n, plan_step *step)
 {
 	clast_status s = CLAST_OK;
-	size_t total = 0;
+	size_t total = 0, k = 0;
 	for (uint32_t j = 0; j < n->n_bodies; j++)
-		total += b->m->graphs[n->bodies[j]].capture_count;
+		total += b->p->blocks[n->bodies[j]].capture_count;
 	uint32_t *ids = mem_array(&b->p->memory, total + 1, sizeof *ids);
 	if (!ids)
 		return fail_memory(b->d, 0);
-	for (uint32_t j = 0, k = 0; j < n->n_bodies; j++) {
-		const graph *g = &b->m->graphs[n->bodies[j]];
-		for (size_t i = 0; !s && i < g->capture_count; i++, k++)
-			s = operand(b, g->captures[i], b->choice.produced[g->captures[i]], &ids[k]);
-	}
+	for (uint32_t j = 0; j < n->n_bodies; j++)
+		for (const capture *x = b->captures[n->bodies[j]]; !s && x; x = x->next, k++)
+			s = x->conversion == NO_ID ? operand(b, x->value, x->order, &ids[k]) : conversion(b, x->conversion, &ids[k]);
 	step->captures = (uint32_t)b->p->ref_count;
 	step->capture_count = (uint32_t)total;
 	for (size_t i = 0; !s && i < total; i++)
@@ -429,10 +477,10 @@ static clast_status list_nodes(builder *b)
 }
 
 /* The nodes' needs, made once: family and ports. */
-static clast_status view_nodes(builder *b)
+static clast_status view_nodes(builder *b, graph_id id)
 {
 	clast_plan *p = b->p;
-	const graph *g = &b->m->graphs[b->g];
+	const graph *g = &b->m->graphs[id];
 	for (size_t i = 0; i < g->node_count; i++) {
 		const node *n = &b->m->nodes[g->nodes[i]];
 		node_view *v = &b->views[g->nodes[i]];
@@ -453,6 +501,11 @@ static clast_status view_nodes(builder *b)
 			for (size_t j = 0; j < count; j++)
 				v->ports[j] = (port){ PORT_VIEW, false };
 		mem_free(&p->memory, facts, (count + 1) * sizeof *facts);
+		for (uint32_t j = 0; j < n->n_bodies; j++) {
+			const clast_status s = view_nodes(b, n->bodies[j]);
+			if (s)
+				return s;
+		}
 	}
 	return CLAST_OK;
 }
@@ -462,9 +515,11 @@ static clast_status list_variants(builder *b, size_t n, const value_id *values, 
 {
 	clast_plan *p = b->p;
 	uint32_t *ids = mem_array(&p->memory, n + 1, sizeof *ids);
+	bool fresh;
 	clast_status s = ids ? CLAST_OK : fail_memory(b->d, 0);
-	for (size_t i = 0; !s && i < n; i++)
-		s = operand(b, values[i], orders ? orders[i] : b->choice.produced[values[i]], &ids[i]);
+	for (size_t i = 0; !s && i < n; i++) /* bodies leave constants as those around them expect them */
+		s = b->g && b->m->values[values[i]].constant ? variant(b, values[i], orders[i], &ids[i], &fresh) :
+		                                               operand(b, values[i], orders ? orders[i] : b->choice.produced[values[i]], &ids[i]);
 	*offset = (uint32_t)p->ref_count;
 	*count = (uint32_t)n;
 	for (size_t i = 0; !s && i < n; i++)
@@ -473,24 +528,32 @@ static clast_status list_variants(builder *b, size_t n, const value_id *values, 
 	return s;
 }
 
-/* The contract at the border: row-major or channels-last for images of the main graph; row-major for everything in bodies. */
+/* The contract at the border: row-major or channels-last for images. */
 static uint32_t border_order(builder *b, value_id v, const char *layout)
 {
 	shape s;
 	order o;
 	value_shape(b->m, v, &s);
-	if (b->g || strcmp(layout, "last") || s.rank < 3 || !order_last(b->m->dims, &s, &o))
+	if (strcmp(layout, "last") || s.rank < 3 || !order_last(b->m->dims, &s, &o))
 		return 0;
 	return plan_order(b->p, &o);
 }
 
-/* Orders by the strategy; plan values of its conversions come as they are needed. */
-static clast_status choose(builder *b, const uint32_t *output_orders)
+/* Orders of the whole model by the strategy; plan values of its conversions come as they are needed. */
+static clast_status choose(builder *b)
 {
 	clast_plan *p = b->p;
+	const graph *g = &b->m->graphs[0];
 	const bool plain = p->seed || p->precision == CLAST_PRECISION_REFERENCE;
-	const clast_status s = plain ? choose_orders(p, b->g, b->views, &b->choice, b->d) :
-	                               layout_choose(p, b->g, b->views, output_orders, &b->choice, b->d);
+	uint32_t *orders = mem_array(&p->memory, g->output_count + 1, sizeof *orders);
+	if (!orders)
+		return fail_memory(b->d, 0);
+	for (size_t i = 0; i < g->input_count; i++)
+		b->choice.produced[g->inputs[i]] = border_order(b, g->inputs[i], p->input_layout);
+	for (size_t i = 0; i < g->output_count; i++)
+		orders[i] = border_order(b, g->outputs[i], p->output_layout);
+	const clast_status s = plain ? choose_orders(p, b->views, &b->choice, b->d) : layout_choose(p, b->views, orders, &b->choice, b->d);
+	mem_free(&p->memory, orders, (g->output_count + 1) * sizeof *orders);
 	const size_t n = b->choice.conversion_count;
 	if (s || !grow(&p->memory, &b->converted, &b->converted_count, n + 1, sizeof *b->converted))
 		return s ? s : fail_memory(b->d, 0);
@@ -498,61 +561,100 @@ static clast_status choose(builder *b, const uint32_t *output_orders)
 	return CLAST_OK;
 }
 
-static clast_status build_block(builder *b)
+/* owner: the node that has the graph as its body number `body`; NULL for the main graph. */
+static clast_status leave_block(builder *b, const node *owner, uint32_t body)
 {
 	clast_plan *p = b->p;
 	const graph *g = &b->m->graphs[b->g];
-	plan_block *k = b->block;
+	uint32_t *orders = mem_array(&p->memory, g->output_count + 1, sizeof *orders);
+	if (!orders)
+		return fail_memory(b->d, 0);
+	for (uint32_t i = 0; i < g->output_count; i++)
+		orders[i] = owner ? plan_end_order(p, owner, END_BODY_OUT, body, i, b->choice.produced) :
+		                    border_order(b, g->outputs[i], p->output_layout);
+	const clast_status s = list_variants(b, g->output_count, g->outputs, orders, &b->block->outputs, &b->block->output_count);
+	mem_free(&p->memory, orders, (g->output_count + 1) * sizeof *orders);
+	return s;
+}
+
+static clast_status list_captures(builder *b)
+{
 	clast_status s = CLAST_OK;
-	k->graph = b->g;
+	b->block->captures = (uint32_t)b->p->ref_count;
+	for (const capture *x = b->captures[b->g]; !s && x; x = x->next)
+		s = add_ref(b, x->plan_value, any_view);
+	return s;
+}
+
+static clast_status build_block(builder *b, graph_id id, const node *owner, uint32_t body)
+{
+	clast_plan *p = b->p;
+	const graph *g = &b->m->graphs[id];
+	plan_block *k = &p->blocks[id];
+	b->g = id;
+	b->block = k;
+	b->last_capture = &b->captures[id];
+	k->graph = id;
 	k->first_value = (uint32_t)p->value_count;
 	k->first_step = (uint32_t)p->step_count;
 	k->first_fact = (uint32_t)p->fact_count;
 	memset(b->fact_of, 0xff, b->m->value_count * sizeof *b->fact_of);
 	memset(b->variant, 0xff, b->m->value_count * sizeof *b->variant);
-	for (size_t i = 0; i < g->input_count; i++)
-		b->choice.produced[g->inputs[i]] = border_order(b, g->inputs[i], p->input_layout);
-	s = list_variants(b, g->input_count, g->inputs, NULL, &k->inputs, &k->input_count);
-	if (!s)
-		s = list_variants(b, g->capture_count, g->captures, NULL, &k->captures, &k->capture_count);
-	if (!s)
-		s = view_nodes(b);
+	clast_status s = list_variants(b, g->input_count, g->inputs, NULL, &k->inputs, &k->input_count);
 	if (!s)
 		s = list_nodes(b);
-	uint32_t *orders = mem_array(&p->memory, g->output_count + 1, sizeof *orders);
-	if (!orders)
-		return fail_memory(b->d, 0);
-	for (size_t i = 0; i < g->output_count; i++)
-		orders[i] = border_order(b, g->outputs[i], p->output_layout);
 	if (!s)
-		s = choose(b, orders);
-	if (!s)
-		s = group_nodes(p, b->g, b->views, &b->choice, &b->groups, b->d);
+		s = group_nodes(p, id, b->views, &b->choice, &b->groups, b->d);
 	for (size_t i = 0; !s && i < g->node_count; i++) {
-		const node_id id = g->nodes[i], anchor = b->groups.first[id];
+		const node_id n = g->nodes[i], anchor = b->groups.first[n];
 		if (anchor == NO_ID)
-			s = emit(b, id, id, &b->views[id]);
-		else if (b->groups.tail[anchor] == id)
-			s = emit(b, anchor, id, &b->views[anchor]);
+			s = emit(b, n, n, &b->views[n]);
+		else if (b->groups.tail[anchor] == n)
+			s = emit(b, anchor, n, &b->views[anchor]);
 	}
 	if (!s)
-		s = list_variants(b, g->output_count, g->outputs, orders, &k->outputs, &k->output_count);
-	mem_free(&p->memory, orders, (g->output_count + 1) * sizeof *orders);
-	return s;
+		s = leave_block(b, owner, body);
+	return s ? s : list_captures(b);
 }
 
-/* Outer blocks before inner ones: a capture's order is that of its producer. */
-static clast_status build_blocks(builder *b, graph_id g)
+/* Inner blocks before outer ones: those around them have to bring what they capture into the orders that they read. */
+static clast_status build_blocks(builder *b, graph_id g, const node *owner, uint32_t body)
 {
-	b->g = g;
-	b->block = &b->p->blocks[g];
-	clast_status s = build_block(b);
+	clast_status s = CLAST_OK;
 	for (size_t i = 0; !s && i < b->m->graphs[g].node_count; i++) {
 		const node *n = &b->m->nodes[b->m->graphs[g].nodes[i]];
 		for (uint32_t j = 0; !s && j < n->n_bodies; j++)
-			s = build_blocks(b, n->bodies[j]);
+			s = build_blocks(b, n->bodies[j], n, j);
 	}
-	return s;
+	return s ? s : build_block(b, g, owner, body);
+}
+
+/* Copies the steps of a block and then those of its bodies. */
+static void copy_steps(builder *b, graph_id g, const plan_step *from, size_t *count)
+{
+	plan_block *k = &b->p->blocks[g];
+	memcpy(b->p->steps + *count, from + k->first_step, k->step_count * sizeof *from);
+	k->first_step = (uint32_t)*count;
+	*count += k->step_count;
+	for (size_t i = 0; i < b->m->graphs[g].node_count; i++) {
+		const node *n = &b->m->nodes[b->m->graphs[g].nodes[i]];
+		for (uint32_t j = 0; j < n->n_bodies; j++)
+			copy_steps(b, n->bodies[j], from, count);
+	}
+}
+
+/* Reports list outer blocks before inner ones. */
+static clast_status sort_steps(builder *b)
+{
+	clast_plan *p = b->p;
+	plan_step *copy = mem_array(&p->memory, p->step_count + 1, sizeof *copy);
+	size_t count = 0;
+	if (!copy)
+		return fail_memory(b->d, 0);
+	memcpy(copy, p->steps, p->step_count * sizeof *copy);
+	copy_steps(b, 0, copy, &count);
+	mem_free(&p->memory, copy, (p->step_count + 1) * sizeof *copy);
+	return CLAST_OK;
 }
 
 /* Which dims are symbols: shapes met while running give them their values. */
@@ -586,7 +688,8 @@ static clast_status build(clast_plan *p, const clast_plan_options *o, clast_diag
 	b.plan_node = mem_calloc(&p->memory, nodes * sizeof *b.plan_node);
 	p->block_count = m->graph_count;
 	p->blocks = bump_array(&p->region, m->graph_count, sizeof *p->blocks);
-	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && b.plan_node && b.choice.reads && p->blocks ? CLAST_OK : fail_memory(d, 0);
+	b.captures = bump_array(&p->region, m->graph_count, sizeof *b.captures);
+	clast_status s = b.choice.produced && b.fact_of && b.variant && b.views && b.plan_node && b.choice.reads && p->blocks && b.captures ? CLAST_OK : fail_memory(d, 0);
 	const order row_major = { 0 };
 	if (!s && !grow(&p->memory, &p->orders, &p->order_capacity, 1, sizeof *p->orders))
 		s = fail_memory(d, 0);
@@ -595,8 +698,17 @@ static clast_status build(clast_plan *p, const clast_plan_options *o, clast_diag
 		p->order_count = 1;
 		s = plan_wishes(p, o, d);
 	}
+	if (!s)
+		s = plan_count_runs(p, d);
+	if (!s)
+		s = view_nodes(&b, 0);
+	if (!s)
+		s = choose(&b);
+	if (!s)
+		s = build_blocks(&b, 0, NULL, 0);
+	if (!s && m->graph_count > 1)
+		s = sort_steps(&b);
 	if (!s) {
-		s = build_blocks(&b, 0);
 		if (dim_symbol_count(m->dims)) /* once, before reports ask from several threads */
 			plan_extent(p, dim_symbol_at(m->dims, 0));
 	}

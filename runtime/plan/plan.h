@@ -123,6 +123,7 @@ struct clast_plan {
 	size_t extent_count;
 
 	size_t strip_cache;     /* bytes of this machine's second-level cache, in which strips stay (strips.h) */
+	uint64_t *runs;         /* by graph: how often a run of the plan runs it, as costs count it (ties.c) */
 	uint8_t *tiles;         /* by node: see lower_tiles; NULL: none */
 	node_choice *choices;   /* by node; NULL: nothing was timed */
 	size_t tuned_layers, tuned_timed, tuned_other; /* that have a choice; that were timed for it; that do not run the family's own way */
@@ -202,13 +203,41 @@ bool plan_window_order(clast_plan *p, const node *n, uint32_t j, uint32_t from, 
  * such slots. *copies: no kernel could write into them. */
 bool plan_slot_orders(clast_plan *p, const node *n, uint32_t from, uint32_t *to, bool *copies);
 
+/* The order of one index of an axis of a value when nothing moves, and an order of the value that leaves its indices in order `from`: that with
+ * the axis outermost. *copies: no axis of the index has its elements side by side, or kernels would meet gaps. */
+bool plan_part_order(clast_plan *p, value_id whole, int axis, uint32_t from, value_id part, uint32_t *to, bool *copies);
+bool plan_whole_order(clast_plan *p, value_id part, uint32_t from, value_id whole, int axis, uint32_t *to);
+
+/* The ends of a tie of a node with bodies (ties.c). */
+typedef enum end_role { END_IN, END_BODY_IN, END_BODY_OUT, END_OUT } end_role;
+typedef struct tie_end {
+	value_id value;
+	end_role role;
+	uint32_t body, index;   /* operand of the node, or input or output of that body */
+} tie_end;
+typedef struct tie {
+	uint8_t kind;           /* as body_tie */
+	bool bound;             /* all ends have a rank; else all are row-major */
+	int axis;
+	uint32_t n, lead;       /* the end whose order decides those of the others; n: they are free */
+	tie_end end[2 + 2 * MAX_BODIES];
+} tie;
+/* The index-th tie of a node; false after the last. */
+bool plan_tie(const clast_model *m, const node *n, size_t index, tie *t);
+/* The order of end k when that which leads is in order `from`, and the other way round; false if there is none. */
+bool plan_tie_order(clast_plan *p, const tie *t, uint32_t k, uint32_t from, uint32_t *to, bool *copies);
+bool plan_tie_lead_order(clast_plan *p, const tie *t, uint32_t k, uint32_t from, uint32_t *to);
+/* The order in which a node with bodies takes an operand, or a body leaves an output, given what is produced. */
+uint32_t plan_end_order(clast_plan *p, const node *n, end_role role, uint32_t body, uint32_t index, const uint32_t *produced);
+/* How often each graph runs: known, or a sample. */
+clast_status plan_count_runs(clast_plan *p, clast_diag *d);
+
 /* Orders by the strategy of the plan: the exact planner, or one of those it is compared with. output_orders are those the graph's outputs
  * have to be in. */
-clast_status layout_choose(clast_plan *p, graph_id g, node_view *views, const uint32_t *output_orders,
-                           order_choice *choice, clast_diag *d);
+clast_status layout_choose(clast_plan *p, node_view *views, const uint32_t *output_orders, order_choice *choice, clast_diag *d);
 
 /* Orders without a search, for references and random orders: channels-last around kernels that want it, elsewhere what comes in. */
-clast_status choose_orders(clast_plan *p, graph_id g, node_view *views, order_choice *choice, clast_diag *d);
+clast_status choose_orders(clast_plan *p, node_view *views, order_choice *choice, clast_diag *d);
 
 /* Groups: tail[i] is the node at which node i's group is emitted (itself if alone). */
 typedef struct grouping {
@@ -241,6 +270,8 @@ clast_status plan_weight(clast_plan *p, packing_id packing, const weights_shape 
                          const void *key, size_t key_bytes, const void **packed, clast_diag *d);
 /* The constant as it is, at an aligned address: its own, or that of a copy in the pool. */
 clast_status plan_aligned(clast_plan *p, const tensor_view *constant, const void **data, clast_diag *d);
+/* The constant in another order: a copy in the pool that lies as `to` does, which gets its address. */
+clast_status plan_turned(clast_plan *p, const tensor_view *constant, tensor_view *to, clast_diag *d);
 void plan_release_weights(clast_plan *p);
 
 /* Packed weights on the plan's device (device_weights.c); CLAST_ERROR_UNSUPPORTED where none of its kernels reads the packing. */

@@ -4,6 +4,7 @@
  * left does not depend on the samples, since axes of unknown extent must be whole in it. */
 #include <string.h>
 
+#include "move.h"
 #include "plan.h"
 
 #define SAMPLE 240 /* many divisors: rounded extents stay consistent */
@@ -195,6 +196,61 @@ bool plan_window_order(clast_plan *p, const node *n, uint32_t j, uint32_t from, 
 			return false;
 	}
 	return carried(p, &x, from, &y, to);
+}
+
+/* ---- One index of an axis ---- */
+
+static bool is_unit(const tensor_view *v)
+{
+	bool unit = view_count(v) == 1;
+	for (int a = 0; a < v->rank; a++) {
+		unit |= !v->split[a] && v->dims[a] > 1 && v->strides[a] == 1;
+		for (int i = 0; i < v->split[a]; i++)
+			unit |= v->factors[v->first_factor[a] + i].extent > 1 && v->factors[v->first_factor[a] + i].stride == 1;
+	}
+	return unit;
+}
+
+bool plan_part_order(clast_plan *p, value_id whole, int axis, uint32_t from, value_id part, uint32_t *to, bool *copies)
+{
+	tensor_view v;
+	shape x, y;
+	value_shape(p->model, whole, &x);
+	value_shape(p->model, part, &y);
+	*copies = false;
+	*to = 0;
+	if (!sample_view(p, from, &x, &v))
+		return !from;
+	view_select(&v, axis, 0);
+	if (!order_of_part(p, &v, &y, to, copies))
+		return false;
+	*copies |= !is_unit(&v);
+	return true;
+}
+
+bool plan_whole_order(clast_plan *p, value_id part, uint32_t from, value_id whole, int axis, uint32_t *to)
+{
+	dim_table *t = p->model->dims;
+	shape x, y;
+	order fine, o;
+	int axes[ORDER_MAX_FACTORS], n = 0, to_axes[ORDER_MAX_FACTORS];
+	dim inner[ORDER_MAX_FACTORS];
+	order_factor digit[ORDER_MAX_FACTORS];
+	value_shape(p->model, part, &y);
+	value_shape(p->model, whole, &x);
+	*to = 0;
+	if (x.rank != y.rank + 1 || !order_split(t, &p->orders[from], &y, &fine, axes, inner) || fine.n >= ORDER_MAX_FACTORS)
+		return false;
+	to_axes[n] = axis;
+	digit[n++] = (order_factor){ 1, x.dims[axis] };
+	for (int i = 0; i < fine.n; i++) {
+		to_axes[n] = axes[i] + (axes[i] >= axis);
+		digit[n++] = (order_factor){ inner[i], fine.factors[i].extent };
+	}
+	if (!order_of_digits(t, &x, n, to_axes, digit, &o))
+		return false;
+	*to = plan_order(p, &o);
+	return *to != UINT32_MAX;
 }
 
 /* ---- Slots ---- */

@@ -35,6 +35,17 @@ static void touch_operands(specialisation *s, const plan_step *step, uint32_t in
 			spec_touch(s, place_of(s, p->refs[step->captures + i])->base, index);
 }
 
+/* What a late view leaves lies in what it reads, which is needed as long. */
+static void touch_late(specialisation *s, const plan_step *step, uint32_t index)
+{
+	touch_operands(s, step, index);
+	if (!spec_is_window_step(s->plan, step))
+		return;
+	const uint32_t from = step_in(s->plan, step)[0], last = s->last_use[from - s->block->first_value];
+	if (place_of(s, from)->known)
+		spec_touch(s, place_of(s, from)->base, last < s->block->step_count ? last : s->block->step_count);
+}
+
 clast_status spec_place_outputs(specialisation *s, const plan_step *step, uint32_t index, clast_diag *d)
 {
 	clast_status status = CLAST_OK;
@@ -110,19 +121,31 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 	return status;
 }
 
+/* Constants that go through bodies lie in the order of what they are carried with. */
+static clast_status place_constant(specialisation *s, uint32_t pv, clast_diag *d)
+{
+	const clast_plan *p = s->plan;
+	spec_place *x = place_of(s, pv);
+	tensor_view turned;
+	clast_status status = CLAST_OK;
+	*x = (spec_place){ true, BASE_ABSOLUTE, *fact_of(s, pv)->data };
+	if (p->values[pv].read)
+		status = align_constant(s, pv, d);
+	if (status || !p->values[pv].order || !spec_dense_view(s, pv, &turned))
+		return status;
+	status = plan_turned(s->plan, &x->view, &turned, d);
+	x->view = turned;
+	return status;
+}
+
 static clast_status place_inputs(specialisation *s, const tensor_view *inputs, clast_diag *d)
 {
 	clast_status status = CLAST_OK;
 	const clast_plan *p = s->plan;
 	const plan_block *b = s->block;
 	for (uint32_t i = 0; i < b->value_count; i++) {
-		const uint32_t pv = b->first_value + i;
-		const infer_value *f = fact_of(s, pv);
-		if (!p->values[pv].constant)
-			continue;
-		s->places[i] = (spec_place){ true, BASE_ABSOLUTE, *f->data };
-		if (!status && p->values[pv].read)
-			status = align_constant(s, pv, d);
+		if (!status && p->values[b->first_value + i].constant)
+			status = place_constant(s, b->first_value + i, d);
 	}
 	for (uint32_t i = 0; i < s->input_count; i++) {
 		const uint32_t pv = p->refs[(i < b->input_count ? b->inputs : b->captures - b->input_count) + i];
@@ -135,14 +158,16 @@ static clast_status place_inputs(specialisation *s, const tensor_view *inputs, c
 	return status;
 }
 
-/* Outputs are read after the last step. */
+/* Outputs are read after the last step; those of bodies outlive the run of the body. */
 static void keep_outputs(specialisation *s)
 {
 	const clast_plan *p = s->plan;
 	for (uint32_t i = 0; i < s->block->output_count; i++) {
 		const spec_place *x = place_of(s, p->refs[s->block->outputs + i]);
-		if (x->known)
-			spec_touch(s, x->base, s->block->step_count);
+		if (!x->known || x->base >= BASE_ABSOLUTE || x->base < s->input_count)
+			continue;
+		spec_touch(s, x->base, s->block->step_count);
+		s->buffers[x->base - s->input_count].given = s->block != p->blocks;
 	}
 }
 
@@ -169,7 +194,7 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 		} else {
 			s->steps[i].mode = MODE_LATE;
 			s->late_steps++;
-			touch_operands(s, step, i);
+			touch_late(s, step, i);
 		}
 	}
 	if (status)

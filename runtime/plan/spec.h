@@ -15,6 +15,7 @@ typedef struct spec_buffer {
 	uint32_t first, last;       /* steps during which it is needed */
 	uint32_t last_read;         /* the last step that reads any value in it, UINT32_MAX: an output */
 	bool shared;                /* holds several values side by side */
+	bool given;                 /* holds an output of a body: memory of its own, which goes to those around it */
 } spec_buffer;
 
 /* Storage of a plan value. view.data is the address for BASE_ABSOLUTE, else the offset in bytes from the base. */

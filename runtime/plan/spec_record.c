@@ -21,25 +21,12 @@ typedef struct recorder {
 
 /* ---- Operands of calls on the device ---- */
 
-/* The bytes around the elements of a view, counted from its first element. */
-static void byte_range(const tensor_view *v, ptrdiff_t *low, size_t *bytes)
-{
-	const ptrdiff_t element = (ptrdiff_t)clast_dtype_bytes(v->dtype);
-	ptrdiff_t from = 0, to = 0;
-	for (int a = 0; a < v->rank; a++) {
-		const ptrdiff_t reach = v->dims[a] > 1 ? (ptrdiff_t)axis_offset(v, a, v->dims[a] - 1) : 0;
-		*(reach < 0 ? &from : &to) += reach;
-	}
-	*low = from * element;
-	*bytes = view_count(v) ? (size_t)((to - from + 1) * element) : 0;
-}
-
 /* Constants are copied to the device once a plan. */
 static clast_status device_constant(recorder *r, const spec_place *p, ptrdiff_t offset, spec_arg *out, clast_diag *d)
 {
 	ptrdiff_t low;
 	size_t bytes;
-	byte_range(&p->view, &low, &bytes);
+	view_span(&p->view, &low, &bytes);
 	*out = (spec_arg){ BASE_ABSOLUTE, offset - low, NULL };
 	return plan_device_constant(r->s->plan, (const char *)p->view.data + low, bytes, &out->memory, d);
 }

@@ -145,6 +145,42 @@ clast_status plan_aligned(clast_plan *p, const tensor_view *constant, const void
 	return s;
 }
 
+/* What tells a constant in an order from others: its elements and how they lie. */
+typedef struct turned {
+	const void *from;
+	int64_t strides[CLAST_MAX_RANK];
+	uint8_t split[CLAST_MAX_RANK];
+	axis_factor factors[VIEW_MAX_FACTORS];
+} turned;
+
+clast_status plan_turned(clast_plan *p, const tensor_view *constant, tensor_view *to, clast_diag *d)
+{
+	const weights_shape none = { 0 };
+	const size_t bytes = (size_t)view_count(constant) * clast_dtype_bytes(constant->dtype);
+	turned key;
+	memset(&key, 0, sizeof key);
+	key.from = constant->data;
+	memcpy(key.strides, to->strides, sizeof key.strides);
+	memcpy(key.split, to->split, sizeof key.split);
+	memcpy(key.factors, to->factors, sizeof key.factors);
+	const wanted w = { p, PACKING_NONE, &none, &key, sizeof key };
+	const uint64_t hash = hash_bytes(&key, sizeof key);
+	clast_status s = CLAST_OK;
+	pthread_mutex_lock(&p->lock);
+	uint32_t index = index_set_find(&p->weight_set, hash, same_weight, &w);
+	if (index == INDEX_NONE) {
+		s = new_weight(p, &w, bytes, hash, &to->data, &index, d);
+		if (!s) {
+			view_copy(to, constant);
+			model_forget(p->model, constant->data, bytes);
+		}
+	}
+	if (!s)
+		to->data = (void *)p->weights[index].data;
+	pthread_mutex_unlock(&p->lock);
+	return s;
+}
+
 void plan_release_weights(clast_plan *p)
 {
 	for (struct weight_chunk *c = p->weight_chunks, *next; c; c = next) {

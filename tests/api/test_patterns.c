@@ -226,9 +226,9 @@ static void expect_report(const built *x, const char *strategy)
 		clast_step_info s = { .struct_size = sizeof s };
 		cr_assert_eq(clast_plan_transpose(p, i, &t), CLAST_OK);
 		cr_assert_eq(clast_plan_step(p, t.step, &s), CLAST_OK);
-		cr_expect(s.conversion && *t.value && *t.reason && *t.remedy && t.bytes > 0, "%s, %s: %s", x->p->name, strategy, t.value);
+		cr_expect(s.conversion && *t.value && *t.reason && *t.remedy && t.bytes > 0 && t.times > 0, "%s, %s: %s", x->p->name, strategy, t.value);
 		cr_expect(strcmp(t.from, t.to) != 0, "%s, %s: %s is converted from %s to %s", x->p->name, strategy, t.value, t.from, t.to);
-		bytes += t.io ? 0 : t.bytes;
+		bytes += t.io ? 0 : t.bytes * t.times;
 		inside += !t.io;
 	}
 	cr_expect_eq(bytes, r.transpose_bytes);
@@ -359,8 +359,8 @@ ParameterizedTest(size_t *index, patterns, each_objective_is_least_in_what_it_co
 		for (size_t k = 0; k < clast_plan_transpose_count(p); k++) {
 			clast_transpose_info t = { .struct_size = sizeof t };
 			cr_assert_eq(clast_plan_transpose(p, k, &t), CLAST_OK);
-			moved[i] += t.bytes;
-			made[i]++;
+			moved[i] += t.bytes * t.times;
+			made[i] += t.times;
 		}
 		clast_plan_free(&p);
 	}
