@@ -204,6 +204,9 @@ static void reason_text(const context *c, const plan_step *step, char *text, siz
 	case PORT_ROWS:
 		snprintf(text, size, "%s reads rows: its last axis innermost", reads);
 		break;
+	case PORT_MATRIX:
+		snprintf(text, size, "%s reads matrices: one of their axes innermost", reads);
+		break;
 	case PORT_WHOLE:
 		snprintf(text, size, "%s reads whole axes", reads);
 		break;

@@ -391,7 +391,8 @@ static bool accepts_matmul(const lower_node *x, port *ports)
 	const bool linear = absorbs(&x->in[1]) && is_linear(a, b);
 	ports[0] = (port){ linear ? PORT_COLUMNS : PORT_WHOLE, false };
 	ports[1] = (port){ absorbs(&x->in[1]) ? PORT_ABSENT : PORT_WHOLE, false };
-	ports[2] = (port){ linear ? PORT_COLUMNS : PORT_ROWS, true };
+	const bool either = !absorbs(&x->in[1]) && a > 1 && b > 1;
+	ports[2] = (port){ linear ? PORT_COLUMNS : either ? PORT_MATRIX : PORT_ROWS, true };
 	return true;
 }
 
@@ -431,14 +432,14 @@ static clast_status absorb(lowering *l, gemm_params *p, int batch, uint32_t *wei
 	return lower_weight(l, PACKING_GEMM, &form, &source, &key, sizeof key, weight);
 }
 
-/* Rows that lie side by side: the product turned, out' = w' x', where x' is read as the second operand. */
+/* Where the rows of the output lie side by side: the product turned, out' = w' x', where x' is read as the second operand. */
 static clast_status lower_turned(lowering *l)
 {
-	const tensor_view *x = &l->in_view[0], *w = l->in[1].data, *y = &l->out_view[0];
+	const tensor_view *x = &l->in_view[0], *w = l->in[1].data ? l->in[1].data : &l->in_view[1], *y = &l->out_view[0];
 	const int rank = y->rank, batch = rank - 2;
-	gemm_params p = { .m = (size_t)y->dims[rank - 1], .n = (size_t)y->dims[rank - 2], .k = (size_t)x->dims[rank - 1], .slices = 1,
-		          .out_row = y->strides[rank - 1], .a_row = w->strides[1], .a_col = w->strides[0], .b_row = x->strides[rank - 1],
-		          .b_col = x->strides[rank - 2] };
+	gemm_params p = { .m = (size_t)y->dims[rank - 1], .n = (size_t)y->dims[rank - 2], .k = (size_t)x->dims[x->rank - 1], .slices = 1,
+		          .out_row = y->strides[rank - 1], .a_row = w->strides[w->rank - 1], .a_col = w->strides[w->rank - 2],
+		          .b_row = x->strides[x->rank - 1], .b_col = x->strides[x->rank - 2] };
 	int axes[6] = { -1, -1, -1, -1, rank - 1, rank - 2 };
 	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
 	size_t count;
@@ -450,7 +451,8 @@ static clast_status lower_turned(lowering *l)
 		p.batch[i] = a >= 0 ? (size_t)y->dims[a] : 1;
 	}
 	batch_strides(y, batch, batch, p.out_batch);
-	batch_strides(x, batch, batch, p.b_batch);
+	batch_strides(w, w->rank - 2, batch, p.a_batch);
+	batch_strides(x, x->rank - 2, batch, p.b_batch);
 	if (!fuse_epilogue(l, 6, axes, &p.epilogue, extra, &count))
 		return CLAST_ERROR_UNSUPPORTED;
 	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
@@ -489,9 +491,9 @@ static clast_status lower_matmul(lowering *l)
 	p.a_row = rows ? x->strides[x->rank - 2] : 0;
 	p.a_col = x->strides[x->rank - 1];
 	batch_strides(x, rows ? x->rank - 2 : 0, batch, p.a_batch);
+	if (rows && columns && (!absorbs(&l->in[1]) || is_linear(x->rank, w->rank)) && lies_turned(y))
+		return lower_turned(l);
 	if (absorbs(&l->in[1]) && is_linear(x->rank, w->rank)) {
-		if (lies_turned(y))
-			return lower_turned(l);
 		const weights_source source = { .data = w->data, .in = w->strides[0], .out = w->strides[1] };
 		gemm_key key;
 		memset(&key, 0, sizeof key);

@@ -18,6 +18,7 @@ typedef enum port_need {
 	PORT_FIRST,   /* row-major */
 	PORT_LAST,    /* axis 1 innermost, the others in their order; see port_channels */
 	PORT_ROWS,    /* axes whole, the last logical axis innermost in memory */
+	PORT_MATRIX,  /* axes whole, the last or the last but one innermost */
 	PORT_COLUMNS, /* the factors of the last axis side by side, in any order (the kernel permutes weights); of an output innermost too. Other
 	                 axes may lie anywhere and be split */
 	PORT_TURNED,  /* axes whole, the last but one innermost */

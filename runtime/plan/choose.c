@@ -96,6 +96,8 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 		return s->rank >= 2 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 2 ? now : 0;
 	case PORT_GROUPS:
 		return groups_serve(t, o, s) ? now : 0;
+	case PORT_MATRIX:
+		return s->rank >= 2 && order_axes(t, o, s, perm) && perm[s->rank - 1] >= s->rank - 2 ? now : 0;
 	case PORT_ROWS:
 		return s->rank >= 1 && order_axes(t, o, s, perm) && perm[s->rank - 1] == s->rank - 1 ? now : 0;
 	}
@@ -154,7 +156,8 @@ static uint32_t choose_output(clast_plan *p, const node *n, const node_view *vie
 	const port need = view->ports[n->n_in + j];
 	if (need.need == PORT_SAME)
 		return leading_order(p, n, view, c, true);
-	if (need.need == PORT_WHOLE || need.need == PORT_VIEW || need.need == PORT_ROWS || need.need == PORT_COLUMNS) {
+	if (need.need == PORT_WHOLE || need.need == PORT_VIEW || need.need == PORT_ROWS || need.need == PORT_MATRIX ||
+	    need.need == PORT_COLUMNS) {
 		const uint32_t kept = keep_axes(p, n, v, leading_order(p, n, view, c, false));
 		return plan_port_order(p, &s, need, kept, kept);
 	}

@@ -182,6 +182,29 @@ void pattern_spatial_attention(net *g)
 	net_output(g, conv(g, binary(g, "Add", x, y), e->c, e->d, 3));
 }
 
+/* x divided by its norm along the last axis, as exporters write it. */
+static val normalised(net *g, val x, int64_t rows, int64_t columns)
+{
+	const val norm = net_node(g, "ReduceL2", IN(x), WITH(INTS("axes", -1)));
+	const val bounded = net_node(g, "Max", IN(norm, net_scalar(g, CLAST_FLOAT32, 1e-6)), NULL);
+	return binary(g, "Div", x, net_node(g, "Expand", IN(bounded, integers(g, g->e->n, rows, columns)), NULL));
+}
+
+/* Each channel attends to all others: the product's rows are channels, and what reads it wants those innermost. */
+void pattern_channel_attention(net *g)
+{
+	const extents *e = g->e;
+	const int64_t t = e->h * e->w;
+	const val x = stem(g);
+	val part[3];
+	for (int i = 0; i < 3; i++)
+		part[i] = reshape(g, conv(g, x, e->c, e->c, 1), e->n, e->c, t);
+	const val scores = binary(g, "MatMul", normalised(g, part[0], e->c, t), transpose(g, normalised(g, part[1], e->c, t), 0, 2, 1));
+	const val weights = net_node(g, "Softmax", IN(scores), WITH(INT("axis", -1)));
+	const val y = reshape_like(g, binary(g, "MatMul", weights, part[2]), x, OF(0), OF(1), OF(2), OF(3));
+	net_output(g, conv(g, binary(g, "Add", x, y), e->c, e->d, 3));
+}
+
 /* Patches to tokens, a class token in front, attention, the class token out. */
 static void vision_transformer(net *g, int64_t t)
 {
