@@ -7,11 +7,19 @@ static size_t tap_rows(const conv_window *w)
 	return w->kernel[DEPTH] * w->kernel[ROW];
 }
 
-collector collector_make(const conv_params *p, char *scratch, size_t *used)
+bool collector_keeps(const conv_params *p)
+{
+	const conv_window *w = &p->window;
+	return p->weights.in_channels <= FEW_CHANNELS && !p->in_block && w->kernel[DEPTH] == 1 && w->in[DEPTH] == 1 &&
+	       w->out[DEPTH] == 1 && w->pad[DEPTH] == 0 && w->dilation[ROW] == 1 && w->dilation[PIXEL] == 1 &&
+	       w->kernel[ROW] > 0;
+}
+
+collector collector_make(const conv_params *p, bool kept, char *scratch, size_t *used)
 {
 	const conv_window *w = &p->window;
 	const size_t channels = p->weights.in_channels;
-	collector c = { .p = p, .in_channel = p->in_channel ? p->in_channel : 1, .pixel = p->in.axis[PIXEL] };
+	collector c = { .p = p, .in_channel = p->in_channel ? p->in_channel : 1, .pixel = p->in.axis[PIXEL], .kept = kept };
 	c.rows = scratch_part(scratch, used, tap_rows(w) * sizeof *c.rows);
 	c.few = channels <= FEW_CHANNELS && !p->in_block;
 	if (!c.few)
@@ -23,10 +31,12 @@ collector collector_make(const conv_params *p, char *scratch, size_t *used)
 	c.left = w->pad[PIXEL] > 0 ? (size_t)w->pad[PIXEL] : 0;
 	c.pixel = (ptrdiff_t)channels;
 	c.line_floats = (c.left + w->in[PIXEL] + right) * channels;
-	c.lines = scratch_part(scratch, used, tap_rows(w) * c.line_floats * sizeof(float));
+	/* Kept lines are there twice, so that any tap_rows of them follow one another. */
+	const size_t lines = kept ? 2 * tap_rows(w) : tap_rows(w);
+	c.lines = scratch_part(scratch, used, lines * c.line_floats * sizeof(float));
 	c.held = scratch_part(scratch, used, tap_rows(w) * sizeof *c.held);
 	if (scratch)
-		memset(c.lines, 0, tap_rows(w) * c.line_floats * sizeof(float));
+		memset(c.lines, 0, lines * c.line_floats * sizeof(float));
 	return c;
 }
 
@@ -71,6 +81,31 @@ static const float *held_line(const collector *c, size_t n, size_t z, size_t y, 
 		c->held[slot] = id;
 	}
 	return line;
+}
+
+const float *collected_lines(collector *c, const pixel *at)
+{
+	const conv_window *w = &c->p->window;
+	const size_t height = w->kernel[ROW], channels = c->p->weights.in_channels, first = at->y * w->stride[ROW];
+	for (size_t i = first; i < first + height; i++) { /* lines of the image with its padding */
+		const ptrdiff_t y = (ptrdiff_t)i - w->pad[ROW];
+		const size_t slot = i % height, id = at->n * (w->out[ROW] * w->stride[ROW] + height) + i + 1;
+		float *line = c->lines + slot * c->line_floats;
+		if (c->held[slot] == id)
+			continue;
+		if (y >= 0 && y < (ptrdiff_t)w->in[ROW])
+			copy_line(c,
+				  c->in + (ptrdiff_t)at->n * c->p->in.batch +
+					  (ptrdiff_t)ring_slot(w->in_ring, (size_t)y) * c->p->in.axis[ROW],
+				  line + c->left * channels);
+		else
+			memset(line, 0, c->line_floats * sizeof *line);
+		memcpy(line + height * c->line_floats, line, c->line_floats * sizeof *line);
+		c->held[slot] = id;
+	}
+	/* Column -pad is `left` before column 0, or where the image is cut, as much behind it. */
+	return c->lines + first % height * c->line_floats +
+	       (ptrdiff_t)channels * ((ptrdiff_t)c->left + first_tap(w, PIXEL, at->x));
 }
 
 static void find_rows(collector *c, const pixel *at)

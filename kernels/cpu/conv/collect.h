@@ -13,6 +13,7 @@ typedef struct collector {
 	const float *in;      /* the image, at the first channel of the group */
 	ptrdiff_t in_channel; /* stride */
 	bool few;             /* channels */
+	bool kept;            /* copied lines that meet lie at one distance, see collected_lines */
 	/* Lines as they are read: the image's, or the copies in scratch. */
 	ptrdiff_t pixel;          /* between columns */
 	size_t left, line_floats; /* zeros before column 0 and floats of a copied line */
@@ -28,9 +29,18 @@ ALWAYS_INLINE size_t collected_row(size_t k)
 	return (div_up(k + VEC, 16) | 1) * 16;
 }
 
-/* Takes its part of scratch; see scratch_part. */
+/* Takes its part of scratch; see scratch_part. kept: only collected_lines will be asked for. */
 #define collector_make ISA(collector_make)
-collector collector_make(const conv_params *p, char *scratch, size_t *used);
+collector collector_make(const conv_params *p, bool kept, char *scratch, size_t *used);
+
+/* Whether few channels, one slice of depth and no dilation allow collected_lines. */
+#define collector_keeps ISA(collector_keeps)
+bool collector_keeps(const conv_params *p);
+
+/* The first tap of output pixel `at`; that of the next pixel lies `stride` input pixels further, the taps of a
+ * row side by side, and the next row of taps line_floats further, zeros where they are outside. */
+#define collected_lines ISA(collected_lines)
+const float *collected_lines(collector *c, const pixel *at);
 
 /* Sets the image; forgets lines of another one. */
 #define collector_image ISA(collector_image)

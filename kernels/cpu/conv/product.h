@@ -18,6 +18,7 @@ typedef struct plan {
 	cut cut;
 	ptrdiff_t in_channel;
 	bool direct; /* the image is the product's left side */
+	bool kept;   /* its lines, copied with zeros around, are */
 	ptrdiff_t a_row;
 	size_t run; /* this many pixels are a_row apart, then the next line or image begins */
 	bool sums;  /* sums are kept in scratch until the epilogue has run */

@@ -29,14 +29,15 @@ static void run_panel(const product *p, size_t col, size_t row, size_t slot, siz
 {
 	const size_t vectors = panel_vectors(p->n, col), width = vectors * VEC;
 	static const float zeros[MAX_PANEL];
-	const size_t chain = chain_length(p->k_count, p->chain);
+	const size_t chain = chain_length(p->k_count, p->chain), run = p->a_run ? p->a_run : VEC;
 	const float *panel = p->packed + (col - p->packed_col) * (p->packed_k + 1);
 	tile t = {
 		.a_row = p->a_row,
 		.a_block = p->a_block,
+		.a_run = run,
 		.b = panel + (1 + p->k_begin) * width,
 		.k = p->k_count,
-		.chain = p->a_block ? div_up(chain, VEC) * VEC : chain,
+		.chain = p->a_block ? div_up(chain, run) * run : chain,
 		.bias = p->first ? panel : NULL,
 		.column = column_offset(col - p->out_col, p->out_block),
 		.out_step = p->out_block ? p->out_block : VEC,

@@ -9,8 +9,9 @@ typedef struct product {
 	const float *a; /* element (row 0, first k) */
 	ptrdiff_t a_row;
 	/* With channels in blocks of VEC: from block to block of k, and of columns in `out` and `residual`.
-	 * 0: side by side. */
+	 * 0: side by side. Blocks of k may have another length: a_run, 0 means VEC. */
 	ptrdiff_t a_block, out_block, residual_block;
+	size_t a_run;
 	size_t rows;
 	bool prefetch;       /* a comes from far away, and what follows its rows is read next */
 	uint8_t pass;        /* of a kernel_hint */

@@ -161,7 +161,7 @@ ALWAYS_INLINE void multiply_chains(const tile *t, sums sum, const int rows, cons
 		size_t count = left < t->chain + MAX_VECTORS ? left : t->chain;
 		left -= count;
 		while (count > 0) {
-			const size_t run = t->a_block ? VEC : count;
+			const size_t run = t->a_block ? t->a_run : count;
 			const ptrdiff_t step = t->a_block ? t->a_block : (ptrdiff_t)run;
 			multiply(sum, a + done, high + done, row, b + done * width, b + run * width, rows,
 				 vectors);

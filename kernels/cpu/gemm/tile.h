@@ -35,7 +35,9 @@
 typedef struct tile {
 	const float *a; /* row i lies at a + i * a_row */
 	ptrdiff_t a_row;
-	ptrdiff_t a_block; /* every VEC steps of k, a goes on this far from where they began; 0: side by side */
+	/* Every a_run steps of k, a goes on a_block from where they began; 0: side by side. */
+	ptrdiff_t a_block;
+	size_t a_run; /* at least MAX_VECTORS; k and chain are multiples of it */
 	const float *b; /* k rows of the panel's width */
 	size_t k;          /* at least 1 */
 	size_t chain;      /* steps of k in a chain, at least MAX_VECTORS */
