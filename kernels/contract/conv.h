@@ -55,6 +55,9 @@ typedef struct conv_params {
 	 * epilogue are batch, depth, row, pixel, block, channel of the block. */
 	ptrdiff_t in_block, out_block;
 	size_t block; /* how many channels that are; not read where both strides are 0 */
+	/* The most steps of k that are added up one after the other before their sum is added to others; 0: as accurate
+	 * as it gets at little cost. conv_f32, conv_first_f32 and winograd read it. */
+	uint32_t chain;
 	kernel_hint hint; /* conv_f32, winograd and depthwise_f32 take one */
 	epilogue epilogue;
 } conv_params;

@@ -25,6 +25,9 @@ typedef struct gemm_params {
 	ptrdiff_t b_row, b_col; /* not used with packed weights */
 	ptrdiff_t out_row;
 	size_t slices; /* of packed weights; 1 for one matrix */
+	/* The most steps of k that are added up one after the other before their sum is added to others; 0: as accurate
+	 * as it gets at little cost. */
+	uint32_t chain;
 	kernel_hint hint;
 	/* With row_digits not 0 the rows are written in another order than a holds them: m is the product of digit[], outermost first, and
 	 * row i lies at the sum of its digits times out_digit[] (out_row is not read), those of the residual and of the operands of the

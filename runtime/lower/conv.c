@@ -288,7 +288,7 @@ static clast_status lower_conv(lowering *l)
 {
 	const infer_value *w = &l->in[1];
 	conv_geometry g;
-	conv_params p = { 0 };
+	conv_params p = { .chain = l->chain };
 	weights_source source = { 0 };
 	const clast_status s = conv_geometry_of(l->n->attrs, l->in_view[0].rank, l->in_view[0].dims, w->data->dims, &g, l->diag);
 	if (s)

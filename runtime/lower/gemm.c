@@ -193,7 +193,7 @@ typedef struct gemm_key {
 static clast_status lower_rows(lowering *l, const weights_source *from, gemm_key *key, size_t k, size_t n)
 {
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
-	gemm_params p = { .n = n, .k = k, .packed = 1, .slices = 1 };
+	gemm_params p = { .n = n, .k = k, .packed = 1, .slices = 1, .chain = l->chain };
 	const weights_shape form = { .groups = 1, .out_channels = n, .in_channels = k, .kernel = { 1, 1, 1 } };
 	weights_source source = *from;
 	axis_run in, out;
@@ -263,7 +263,7 @@ static clast_status lower_gemm(lowering *l)
 	const tensor_view *x = &l->in_view[0], *w = l->in[1].data, *y = &l->out_view[0];
 	const bool has_bias = l->n_in > 2 && l->in[2].present;
 	const size_t k = (size_t)w->dims[a->trans_b ? 1 : 0], n = (size_t)w->dims[a->trans_b ? 0 : 1];
-	gemm_params p = { .m = (size_t)y->dims[0], .n = n, .k = k, .packed = 1, .slices = 1, .out_row = y->strides[0] };
+	gemm_params p = { .m = (size_t)y->dims[0], .n = n, .k = k, .packed = 1, .slices = 1, .chain = l->chain, .out_row = y->strides[0] };
 	for (int i = 0; i < GEMM_BATCH_AXES; i++)
 		p.batch[i] = 1;
 	p.a_row = x->strides[a->trans_a ? 1 : 0];
@@ -344,7 +344,7 @@ static clast_status lower_any_gemm(lowering *l)
 	const gemm_attrs *a = l->n->attrs;
 	const tensor_view *x = &l->in_view[0], *w = &l->in_view[1], *y = &l->out_view[0];
 	const bool has_c = l->n_in > 2 && l->in[2].present && a->beta != 0;
-	gemm_params p = { .m = (size_t)y->dims[0], .n = (size_t)y->dims[1], .k = (size_t)x->dims[a->trans_a ? 0 : 1], .slices = 1,
+	gemm_params p = { .m = (size_t)y->dims[0], .n = (size_t)y->dims[1], .k = (size_t)x->dims[a->trans_a ? 0 : 1], .slices = 1, .chain = l->chain,
 		          .out_row = y->strides[0] };
 	if (!p.n || !p.k)
 		return CLAST_ERROR_UNSUPPORTED;
@@ -438,6 +438,7 @@ static clast_status lower_turned(lowering *l)
 	const tensor_view *x = &l->in_view[0], *w = l->in[1].data ? l->in[1].data : &l->in_view[1], *y = &l->out_view[0];
 	const int rank = y->rank, batch = rank - 2;
 	gemm_params p = { .m = (size_t)y->dims[rank - 1], .n = (size_t)y->dims[rank - 2], .k = (size_t)x->dims[x->rank - 1], .slices = 1,
+		          .chain = l->chain,
 		          .out_row = y->strides[rank - 1], .a_row = w->strides[w->rank - 1], .a_col = w->strides[w->rank - 2],
 		          .b_row = x->strides[x->rank - 1], .b_col = x->strides[x->rank - 2] };
 	int axes[6] = { -1, -1, -1, -1, rank - 1, rank - 2 };
@@ -477,7 +478,7 @@ static clast_status lower_matmul(lowering *l)
 	const bool rows = x->rank > 1, columns = w->rank > 1;
 	const int batch = y->rank - rows - columns;
 	gemm_params p = { .m = rows ? (size_t)y->dims[batch] : 1, .n = columns ? (size_t)y->dims[y->rank - 1] : 1,
-		          .k = (size_t)x->dims[x->rank - 1], .slices = 1, .out_row = rows ? y->strides[batch] : 0 };
+		          .k = (size_t)x->dims[x->rank - 1], .slices = 1, .chain = l->chain, .out_row = rows ? y->strides[batch] : 0 };
 	int axes[6] = { -1, -1, -1, -1, rows ? batch : -1, columns ? y->rank - 1 : -1 };
 	uint32_t weight = 0;
 	if (!p.n || !p.k || batch > GEMM_BATCH_AXES)

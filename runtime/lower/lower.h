@@ -110,6 +110,7 @@ struct lowering {
 	const bool *fused_constant;  /* [operands]: the view's data may be read; NULL: none */
 	const bool *slotted;         /* [n_in], of joins: the input already lies in its slot of the output */
 	unsigned tile;               /* the largest side of Winograd tiles that the node may use: 0, 2 or 4 */
+	uint32_t chain;              /* of the params of products */
 	const lower_choice *choice;  /* NULL: the family's own */
 	const struct lowering_host *host;
 	void *context;
@@ -131,11 +132,11 @@ clast_status lower_table(lowering *l, size_t bytes, void **data, uint32_t *index
 clast_status lower_temp(lowering *l, size_t bytes, uint32_t *index);
 
 /* tile[node]: the largest side of Winograd tiles with which the network stays within 1e-5 of exact arithmetic, 0, 2 or 4; 0 is left as it
- * is. fast: never mind. */
+ * is. chain: how long chains of sums its products can afford, 0 for short ones. fast: never mind. */
 #define TILE_CHANNELS 16 /* at least, of input and output */
 #define TILE_2_EXTENT 7  /* rows and pixels of the output, at least */
 #define TILE_4_EXTENT 12
-clast_status lower_tiles(const clast_model *m, bool fast, mem *memory, uint8_t *tile, clast_diag *d);
+clast_status lower_tiles(const clast_model *m, bool fast, mem *memory, uint8_t *tile, uint32_t *chain, clast_diag *d);
 
 typedef struct kernel_family {
 	const char *name;

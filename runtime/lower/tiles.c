@@ -1,5 +1,5 @@
-/* Which convolutions may use Winograd tiles, and of which size, so that a whole network stays within 1e-5 of the largest magnitude
- * of its output. Errors are counted in units of 2^-24 of a result's root mean square.
+/* Which convolutions may use Winograd tiles, of which size, and how long chains of sums may be, so that a whole network stays within 1e-5
+ * of the largest magnitude of its output. Errors are counted in units of 2^-24 of a result's root mean square.
  *
  * A layer. Rounding makes a sum wrong by 0.41 sqrt(r), r being how often a typical part of it is rounded: half a chain of the product,
  * half the number of chains, and once when it is stored. With tiles the products are sums over channels alone, but the transform of
@@ -9,13 +9,15 @@
  * holds within a fifth.
  *
  * The network. Errors of layers are independent, so their squares add up, as if each layer went to the output unchanged. An
- * exponential (Softmax, Exp, Sigmoid) turns absolute errors of its input, some ten times larger than 1, into relative ones. Over the
+ * exponential (Softmax, Exp, Sigmoid) turns absolute errors of its input, some ten times larger than 1, into relative ones; where it goes
+ * into further products (attention, gates), these are errors of one operand among others and do not show. Over the
  * networks at hand (57 to 2 of these layers) the largest error of the output was at most 0.8 times the estimate, and with an
  * exponential 4.6 times (light_resnet50 with random weights, 1.3e-5 if all its layers have tiles of 4 x 4; the detector of PP-OCRv4, 1.3e-5
  * at an estimate of 6.9e-6); see docs/performance.md.
  *
  * Tiles of 2 x 2, hardly worse than the direct form, are taken wherever their error is at most twice its. Then those layers that save most
- * for what they add to the error get tiles of 4 x 4, as long as the estimate stays within LIMIT. */
+ * for what they add to the error get tiles of 4 x 4, as long as the estimate stays within LIMIT. What that leaves of CHAIN_LIMIT goes into
+ * longer chains, which save some 1 % of a product's time; a network that ends in an exponential gets shorter ones. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +28,10 @@
 
 #define UNIT 0x1p-24
 #define LIMIT (5.5e-6 / UNIT)
+#define CHAIN_LIMIT (3.75e-6 / UNIT)
 #define EXPONENTIAL 5 /* times as much error where an exponential follows */
+#define SHARP_CHAIN 24 /* there */
+#define UNBROKEN (1u << 30)
 
 /* Filters of a layer that are looked at. */
 #define SAMPLE 1024
@@ -45,10 +50,10 @@ static bool is(const node *n, const char *name)
 
 /* ---- Errors of a layer ---- */
 
-/* How often part of a sum of k products is rounded. The chains are those of kernels/cpu/gemm/block.h. */
-static double roundings(double k)
+/* How often part of a sum of k products is rounded. The chains are those of kernels/cpu/gemm/block.h, 0: its own. */
+static double roundings(double k, uint32_t chain)
 {
-	const double longest = k < 1024 ? 48 : 128, chains = fmax(1, floor(k / longest + 0.5));
+	const double longest = chain ? chain : k < 1024 ? 48 : 128, chains = fmax(1, floor(k / longest + 0.5));
 	return k / chains / 2 + chains / 2 + 1;
 }
 
@@ -122,16 +127,16 @@ static double pixels_of(const value *v)
 	return n;
 }
 
-static bool measure(const clast_model *m, node_id id, double weight, layer *l)
+static bool measure(const clast_model *m, node_id id, double weight, uint32_t chain, layer *l)
 {
 	const node *n = &m->nodes[id];
 	double k, a[2];
 	const tensor_view *w = weights_of(m, n, &k);
 	if (!w)
 		return false;
-	*l = (layer){ .node = id, .error = { 0.168 * roundings(k) }, .tiles = has_tiles(n, w) && growth_of(w, a) };
+	*l = (layer){ .node = id, .error = { 0.168 * roundings(k, chain) }, .tiles = has_tiles(n, w) && growth_of(w, a) };
 	for (int t = 0; l->tiles && t < 2; t++)
-		l->error[1 + t] = 0.168 * a[t] * roundings((double)w->dims[1]) + (t ? 16 : 1.7);
+		l->error[1 + t] = 0.168 * a[t] * roundings((double)w->dims[1], chain) + (t ? 16 : 1.7);
 	l->saved = l->tiles ? (double)w->dims[0] * (double)w->dims[1] * pixels_of(&m->values[n->out[0]]) : 0;
 	l->tiles &= l->error[1] <= 4 * l->error[0];
 	for (int t = 0; t < 3; t++)
@@ -154,9 +159,16 @@ static bool is_swish(const clast_model *m, const graph *g, size_t at)
 	return false;
 }
 
-/* sharp[v]: an exponential lies between the value and an output, or the value is of a body. */
-static void find_sharp(const clast_model *m, bool *sharp)
+static bool is_product(const node *n)
 {
+	return is(n, "Conv") || is(n, "ConvTranspose") || is(n, "Gemm") || is(n, "MatMul");
+}
+
+/* sharp[v]: an exponential lies between the value and an output, without a product behind it, or the value is of a body. Returns whether
+ * there are such exponentials. bare[v]: no product lies between the value and an output. */
+static bool find_sharp(const clast_model *m, bool *sharp, bool *bare)
+{
+	bool any = false;
 	for (size_t i = 1; i < m->graph_count; i++)
 		for (size_t j = 0; j < m->graphs[i].node_count; j++) {
 			const node *n = &m->nodes[m->graphs[i].nodes[j]];
@@ -165,15 +177,24 @@ static void find_sharp(const clast_model *m, bool *sharp)
 					sharp[n->in[k]] = true;
 		}
 	const graph *g = &m->graphs[0];
+	for (size_t i = 0; i < g->output_count; i++)
+		bare[g->outputs[i]] = true;
 	for (size_t i = g->node_count; i-- > 0;) {
 		const node *n = &m->nodes[g->nodes[i]];
-		bool here = is(n, "Softmax") || is(n, "Exp") || (is(n, "Sigmoid") && !is_swish(m, g, i));
-		for (uint32_t k = 0; k < n->n_out; k++)
+		bool last = false, here = false;
+		for (uint32_t k = 0; k < n->n_out; k++) {
+			last |= n->out[k] != NO_ID && (bare[n->out[k]] || m->values[n->out[k]].uses == 0);
 			here |= n->out[k] != NO_ID && sharp[n->out[k]];
-		for (uint32_t k = 0; here && k < n->n_in; k++)
-			if (n->in[k] != NO_ID)
-				sharp[n->in[k]] = true;
+		}
+		const bool exponential = last && (is(n, "Softmax") || is(n, "Exp") || (is(n, "Sigmoid") && !is_swish(m, g, i)));
+		any |= exponential;
+		for (uint32_t k = 0; k < n->n_in; k++)
+			if (n->in[k] != NO_ID) {
+				sharp[n->in[k]] |= here || exponential;
+				bare[n->in[k]] |= last && !is_product(n);
+			}
 	}
+	return any;
 }
 
 /* ---- The network ---- */
@@ -185,7 +206,7 @@ static int by_gain(const void *a, const void *b)
 	return gain_x > gain_y ? -1 : gain_x < gain_y ? 1 : x->node < y->node ? -1 : x->node > y->node;
 }
 
-static size_t measure_all(const clast_model *m, const bool *sharp, layer *layers)
+static size_t measure_all(const clast_model *m, const bool *sharp, uint32_t chain, layer *layers)
 {
 	size_t count = 0;
 	for (size_t g = 0; g < m->graph_count; g++)
@@ -193,7 +214,7 @@ static size_t measure_all(const clast_model *m, const bool *sharp, layer *layers
 			const node_id id = m->graphs[g].nodes[i];
 			const node *n = &m->nodes[id];
 			const bool out = n->n_out && n->out[0] != NO_ID;
-			count += out && measure(m, id, sharp[n->out[0]] ? EXPONENTIAL : 1, &layers[count]);
+			count += out && measure(m, id, sharp[n->out[0]] ? EXPONENTIAL : 1, chain, &layers[count]);
 		}
 	return count;
 }
@@ -215,16 +236,36 @@ static void choose(layer *layers, size_t count, bool fast, uint8_t *tile)
 	}
 }
 
-clast_status lower_tiles(const clast_model *m, bool fast, mem *memory, uint8_t *tile, clast_diag *d)
+/* The longest chains with which the network, tiles included, stays within CHAIN_LIMIT. layers: room for all. */
+static uint32_t choose_chain(const clast_model *m, const bool *sharp, const uint8_t *tile, layer *layers)
 {
-	bool *sharp = mem_calloc(memory, m->value_count + 1);
+	static const uint32_t lengths[] = { 128, 256, UNBROKEN };
+	uint32_t chosen = 0;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		const size_t count = measure_all(m, sharp, lengths[i], layers);
+		double sum = 0;
+		for (size_t j = 0; j < count; j++)
+			sum += layers[j].error[tile[layers[j].node] / 2];
+		if (sum > CHAIN_LIMIT * CHAIN_LIMIT)
+			break;
+		chosen = lengths[i];
+	}
+	return chosen;
+}
+
+clast_status lower_tiles(const clast_model *m, bool fast, mem *memory, uint8_t *tile, uint32_t *chain, clast_diag *d)
+{
+	const size_t values = m->value_count + 1;
+	bool *sharp = mem_calloc(memory, 2 * values);
 	layer *layers = mem_array(memory, m->node_count + 1, sizeof *layers);
 	const clast_status s = sharp && layers ? CLAST_OK : fail_memory(d, 0);
+	*chain = 0;
 	if (!s && m->graph_count) {
-		find_sharp(m, sharp);
-		choose(layers, measure_all(m, sharp, layers), fast, tile);
+		const bool any = find_sharp(m, sharp, sharp + values);
+		choose(layers, measure_all(m, sharp, 0, layers), fast, tile);
+		*chain = fast ? UNBROKEN : any ? SHARP_CHAIN : choose_chain(m, sharp, tile, layers);
 	}
-	mem_free(memory, sharp, m->value_count + 1);
+	mem_free(memory, sharp, 2 * values);
 	mem_free(memory, layers, (m->node_count + 1) * sizeof *layers);
 	return s;
 }

@@ -781,7 +781,9 @@ static clast_status choose_tiles(clast_plan *p, clast_diag *d)
 	if (p->precision == CLAST_PRECISION_EXACT || p->precision == CLAST_PRECISION_REFERENCE || p->model->low_memory)
 		return CLAST_OK;
 	p->tiles = bump_array(&p->region, p->model->node_count + 1, sizeof *p->tiles);
-	return p->tiles ? lower_tiles(p->model, p->precision == CLAST_PRECISION_FAST, &p->memory, p->tiles, d) : fail_memory(d, 0);
+	if (!p->tiles)
+		return fail_memory(d, 0);
+	return lower_tiles(p->model, p->precision == CLAST_PRECISION_FAST, &p->memory, p->tiles, &p->chain, d);
 }
 
 clast_status plan_create(clast_model *m, const clast_plan_options *o, const plan_times *times, clast_plan **out, clast_diag *d)

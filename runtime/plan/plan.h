@@ -125,6 +125,7 @@ struct clast_plan {
 	size_t strip_cache;     /* bytes of this machine's second-level cache, in which strips stay (strips.h) */
 	uint64_t *runs;         /* by graph: how often a run of the plan runs it, as costs count it (ties.c) */
 	uint8_t *tiles;         /* by node: see lower_tiles; NULL: none */
+	uint32_t chain;         /* the same */
 	node_choice *choices;   /* by node; NULL: nothing was timed */
 	size_t tuned_layers, tuned_timed, tuned_other; /* that have a choice; that were timed for it; that do not run the family's own way */
 	uint32_t *wishes;       /* by graph value: the order that the caller gives it, or NO_ID; NULL: none */

@@ -322,6 +322,7 @@ clast_status spec_record_step(specialisation *s, const plan_step *step, uint32_t
 		       .ports = step->kind == STEP_NODE ? p->ports + step->refs : NULL,
 		       .slotted = spec_slotted_inputs(s, step),
 		       .tile = step->kind == STEP_NODE && p->tiles ? p->tiles[step->node] : 0,
+		       .chain = p->chain,
 		       .choice = step->kind == STEP_NODE && p->choices && p->choices[step->node].set ? &p->choices[step->node].choice : NULL,
 		       .host = &recording,
 		       .context = &r,

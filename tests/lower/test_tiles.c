@@ -76,16 +76,19 @@ static void add_conv(network *n, form f)
 /* How many nodes got tiles of 0, 2 and 4. */
 typedef struct counts {
 	int of[5];
+	uint32_t chain;
 } counts;
 
 static counts choose(network *n, bool fast)
 {
 	counts c = { { 0 } };
 	uint8_t *tile = calloc(n->m->node_count + 1, 1);
+	uint32_t chain;
 	graph_count_uses(n->m);
-	cr_assert_eq(lower_tiles(n->m, fast, &n->m->memory, tile, &n->d), CLAST_OK);
+	cr_assert_eq(lower_tiles(n->m, fast, &n->m->memory, tile, &chain, &n->d), CLAST_OK);
 	for (size_t i = 0; i < n->m->node_count; i++)
 		c.of[tile[i]]++;
+	c.chain = chain;
 	free(tile);
 	model_release(n->m);
 	return c;
@@ -151,4 +154,28 @@ Test(tiles, only_convolutions_of_nine_taps_and_stride_one)
 	add_conv(&n, (form){ .taps = 1 });
 	add(&n, "Relu", 1, &n.last, 0, NULL);
 	cr_assert_eq(choose(&n, true).of[0], 4);
+}
+
+Test(tiles, chains_grow_as_far_as_the_error_allows)
+{
+	/* 64 channels: chains end at 48 or not at all. */
+	cr_assert_gt(chain(4, NULL, false).chain, 1 << 20);
+	cr_assert_eq(chain(40, NULL, false).chain, 0);
+	cr_assert_eq(chain(4, "Softmax", false).chain, 24);
+	cr_assert_gt(chain(40, "Softmax", true).chain, 1 << 20);
+}
+
+Test(tiles, an_exponential_before_further_products_does_not_count)
+{
+	network n = begin();
+	for (int i = 0; i < 20; i++)
+		add_conv(&n, (form){ 0 });
+	const value_id x = n.last;
+	add(&n, "Sigmoid", 1, &x, 0, NULL);
+	const value_id in[2] = { n.last, x };
+	add(&n, "Add", 2, in, 0, NULL);
+	add_conv(&n, (form){ 0 });
+	const counts c = choose(&n, false), without = chain(21, NULL, false);
+	cr_assert_eq(c.of[4], 21);
+	cr_assert_eq(c.chain, without.chain);
 }

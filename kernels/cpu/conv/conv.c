@@ -287,7 +287,7 @@ static void run_group(results *r, size_t group, size_t col, size_t col_end, size
 		.packed_k = g->packed_k,
 		.col_begin = col,
 		.col_end = col_end,
-		.chain = longest_chain(g->k),
+		.chain = longest_chain(g->k, g->p->chain),
 		.pass = p->hint.pass,
 		.out = w->out,
 		.out_col = g->sums ? col : 0,

@@ -417,7 +417,7 @@ static void multiply(const plan *g, const float *matrices, size_t tiles, size_t 
 				.col_end = col_end,
 				.k_begin = k,
 				.k_count = size_min(block, g->k - k),
-				.chain = longest_chain(g->k),
+				.chain = longest_chain(g->k, g->p->chain),
 				.pass = g->p->hint.pass,
 				.first = k == 0,
 				.out = w->rows,

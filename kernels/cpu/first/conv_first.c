@@ -246,7 +246,7 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 			.n = pl.cols,
 			.col_end = pl.cols,
 			.k_count = count,
-			.chain = longest_chain(g->k),
+			.chain = longest_chain(g->k, g->p->chain),
 			.first = k == 0,
 			.last = k + count == g->k,
 			.out = w->out,

@@ -67,9 +67,10 @@ ALWAYS_INLINE size_t k_block(size_t k)
  * between layers costs 2.6e-6). Chains of 48 cost 1.3 % of a product's speed, of 128 half of that. */
 #define LONG_CHAIN 128
 
-ALWAYS_INLINE size_t longest_chain(size_t k)
+/* chosen: of the kernel's params. */
+ALWAYS_INLINE size_t longest_chain(size_t k, uint32_t chosen)
 {
-	return k < 1024 ? 48 : LONG_CHAIN;
+	return chosen ? chosen : k < 1024 ? 48 : LONG_CHAIN;
 }
 
 /* Chains of a block of k: equal parts of about `longest`. */

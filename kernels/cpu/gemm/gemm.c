@@ -314,7 +314,7 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 		.n = p->n,
 		.col_begin = at.col,
 		.col_end = at.col_end,
-		.chain = longest_chain(p->k),
+		.chain = longest_chain(p->k, p->chain),
 		.out = w->out,
 		.out_col = g->sums ? at.col : 0,
 		.residual = e->flags & EPILOGUE_RESIDUAL ? w->residual : NULL,
