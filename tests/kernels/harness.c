@@ -143,6 +143,12 @@ bool same_bits(const void *a, const void *b, size_t bytes)
 	return memcmp(a, b, bytes) == 0;
 }
 
+uint32_t random_chain(rng *r)
+{
+	static const uint32_t lengths[] = { 0, 1, 24, 64, 1u << 30 };
+	return lengths[rng_range(r, 0, 4)];
+}
+
 kernel_hint random_hint(rng *r)
 {
 	return (kernel_hint){ (int8_t)((int)rng_range(r, 0, 6) - 3), (uint8_t)rng_range(r, PASS_OWN, PASS_PANELS) };

@@ -44,6 +44,7 @@ void run_whole(const compute_kernel *k, const void *params, void *const *args);
 void run_pieces(rng *r, const compute_kernel *k, const void *params, void *const *args);
 
 kernel_hint random_hint(rng *r);
+uint32_t random_chain(rng *r);
 
 /* One more than the offset of the last element of a strided block (0 if it is empty); strides are not
  * negative. */

@@ -101,6 +101,7 @@ static conv_case random_case_of(rng *r, bool depthwise, bool transposed, size_t 
 {
 	conv_case c = { .transposed = transposed };
 	conv_params *p = &c.p;
+	p->chain = random_chain(r);
 	const size_t rank = rng_chance(r, 20) ? 3 : rng_chance(r, 20) ? 1 : 2;
 	p->batch = rng_range(r, 1, 2);
 	random_window(r, &p->window, rank, rank == 3 ? 6 : 12);

@@ -58,6 +58,7 @@ static gemm_case random_case(rng *r, size_t m, size_t n, size_t k, bool packed)
 {
 	gemm_case c = { .p = { .m = m, .n = n, .k = k, .packed = packed } };
 	gemm_params *p = &c.p;
+	p->chain = random_chain(r);
 	for (int i = 0; i < GEMM_BATCH_AXES; i++)
 		p->batch[i] = rng_chance(r, 20) ? 2 : 1;
 	matrix_strides(r, m, k, rng_chance(r, 25), &p->a_row, &p->a_col);
@@ -233,6 +234,7 @@ static gemm_case equal_terms(rng *r, size_t k, bool packed, float bias)
 	gemm_case c = random_case(r, 5, 40, k, packed);
 	const gemm_params *p = &c.p;
 	c.p.epilogue.flags = 0;
+	c.p.chain = 0;
 	const size_t a = matrix_span(p, p->a_batch, p->m, p->a_row, p->k, p->a_col);
 	const size_t b =
 		packed ? p->slices * p->k * p->n : matrix_span(p, p->b_batch, p->k, p->b_row, p->n, p->b_col);
@@ -249,9 +251,10 @@ static gemm_case equal_terms(rng *r, size_t k, bool packed, float bias)
 Test(gemm, long_sums_of_equal_terms_stay_accurate)
 {
 	rng r = { 25 };
-	for (int packed = 0; packed < 2; packed++) {
-		gemm_case c = equal_terms(&r, 9216, packed, 0.1f);
+	for (int i = 0; i < 4; i++) {
+		gemm_case c = equal_terms(&r, 9216, i % 2, 0.1f);
 		c.terms = 24;
+		c.p.chain = i < 2 ? 0 : 24;
 		check(&r, &c);
 	}
 }
