@@ -125,8 +125,9 @@ static void conv_arguments(opencl_work *w, const conv_params *p, conv_args *a)
 	a->out_channels = work_int(w, (ptrdiff_t)s->out_channels);
 	a->in_channels = work_int(w, (ptrdiff_t)s->in_channels);
 	a->weight_blocks = work_int(w, (ptrdiff_t)f.blocks);
-	a->bias_count = work_int(w, (ptrdiff_t)f.bias);
-	a->zeros = work_int(w, (ptrdiff_t)f.zeros);
+	a->zeros = work_int(w, (ptrdiff_t)f.bias);
+	a->weights = work_int(w, (ptrdiff_t)f.begin);
+	(void)work_int(w, (ptrdiff_t)f.weights); /* they are counted in 32 bits */
 	work_epilogue(w, &p->epilogue, NULL, p->out_block ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a->e);
 }
 
@@ -143,6 +144,7 @@ static bool make_in_registers(const opencl_target *t, const conv_params *p, bool
 	const size_t phases = transposed ? p->window.stride[PIXEL] : 1, tile = v->rows;
 	const size_t pixels = (p->window.out[PIXEL] + phases - 1) / phases, width = (size_t)vector * v->vectors;
 	work_begin(w, "conv", opencl_source_conv, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "W_HALF", t->half);
 	work_define(w, "NB", v->vectors);
 	work_define(w, "PX", v->rows);
 	work_define(w, "TRANSPOSED", transposed);
@@ -169,6 +171,7 @@ static bool make_in_local_memory(const opencl_target *t, const conv_params *p, c
 	const uint32_t vector = vector_within(t->vector, p);
 	const size_t rows = v->rows * v->group_y, columns = (size_t)v->vectors * v->group_x * vector;
 	work_begin(w, "conv_tiled", opencl_source_tile, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "W_HALF", t->half);
 	work_define(w, "CONV", 1);
 	work_define(w, "B_PACKED", 1);
 	work_tile(w, v);
@@ -225,11 +228,12 @@ bool opencl_make_depthwise_f32(const opencl_target *t, const void *params, uint3
 	conv_args a = { 0 };
 	const uint32_t vector = vector_within(t->vector, p);
 	work_begin(w, "depthwise", opencl_source_depthwise, vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "W_HALF", t->half);
 	work_define(w, "PX", v.rows);
 	work_channels(w, p->in_channel, p->out_channel);
 	image_arguments(w, p, &a, channels, channels);
 	a.groups = work_int(w, (ptrdiff_t)channels);
-	a.bias_count = work_int(w, (ptrdiff_t)round_up(channels, OPENCL_BLOCK));
+	a.weights = work_int(w, (ptrdiff_t)round_up(channels, OPENCL_BLOCK));
 	work_epilogue(w, &p->epilogue, NULL, p->out_block ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a.e);
 	work_arguments(w, &a, sizeof a);
 	const size_t rows = p->batch * p->window.out[DEPTH] * p->window.out[ROW];

@@ -46,7 +46,7 @@ static void arguments(opencl_work *w, const gemm_params *p, gemm_args *a)
 	const size_t blocks = round_up(p->n, OPENCL_BLOCK) / OPENCL_BLOCK;
 	a->weight_blocks = work_int(w, (ptrdiff_t)blocks);
 	a->bias_slice = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK));
-	a->bias_count = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->slices));
+	a->weights = work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->slices + round_up(p->k, OPENCL_BLOCK)));
 	if (p->packed)
 		(void)work_int(w, (ptrdiff_t)(blocks * OPENCL_BLOCK * p->k * p->slices)); /* they are counted in 32 bits */
 }
@@ -114,6 +114,7 @@ bool opencl_make_gemm_f32(const opencl_target *t, const void *params, uint32_t p
 		work_define(w, "B_UNIT", p->b_col == 1);
 	}
 	work_define(w, "B_PACKED", p->packed);
+	work_define(w, "W_HALF", t->half);
 	arguments(w, p, &a);
 	work_strides strides = { 0 };
 	const size_t axes = row_axes(w, p, &a, &strides);

@@ -23,6 +23,7 @@ typedef struct opencl_target {
 	bool host_cpu;   /* work items are loops on a CPU: large tiles, scalar loads of the contracted axis */
 	size_t max_group, local_bytes;
 	uint32_t units;   /* compute units */
+	bool half;        /* packed weights are float16; sums are float32 as ever */
 	uint32_t variant; /* of the call to be made; 0: the one that is guessed best. See opencl_variant_count */
 } opencl_target;
 
@@ -54,7 +55,7 @@ void opencl_variant_text(kernel_id id, uint32_t variant, char *text, size_t room
 /* NULL where no kernel computes id at all. */
 opencl_make opencl_kernel(kernel_id id);
 
-/* Packed weights have the same form on every device; NULL where nothing reads the packing. */
-const weights_packing *opencl_packing(packing_id id);
+/* The form of packed weights depends on target.half alone; NULL where nothing reads the packing. */
+const weights_packing *opencl_packing(const opencl_target *t, packing_id id);
 
 #endif

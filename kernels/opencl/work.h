@@ -29,9 +29,11 @@ SOURCE(norm)
 SOURCE(lrn)
 #undef SOURCE
 
-/* Weights packed for convolutions and products, counted in floats. */
+/* Packed weights: bias, zeros, weights. Sizes in elements. */
 typedef struct packed_form {
-	size_t blocks, taps, bias, floats, zeros; /* blocks of one group; zeros: where they begin */
+	size_t blocks, taps; /* blocks of one group */
+	size_t bias, zeros, weights;
+	size_t begin; /* floats ahead of the weights */
 	bool fits;
 } packed_form;
 packed_form packed_form_of(const weights_shape *s);

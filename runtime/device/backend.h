@@ -8,8 +8,8 @@ typedef struct device_backend {
 	const char *name; /* "opencl" */
 	size_t (*count)(clast_diag *d);
 	clast_status (*describe)(size_t index, device_info *info);
-	/* index SIZE_MAX: the one that serves best */
-	clast_status (*open)(size_t index, device **out, clast_diag *d);
+	/* index SIZE_MAX: the one that serves best; half: packed weights are float16 */
+	clast_status (*open)(size_t index, bool half, device **out, clast_diag *d);
 	void (*close)(device *dev);
 	bool (*computes)(const device *dev, kernel_id kernel);
 	const weights_packing *(*packing)(const device *dev, packing_id packing);
@@ -32,6 +32,7 @@ typedef struct device_backend {
 struct device {
 	const device_backend *backend;
 	size_t index, references;
+	bool half;
 	device *next; /* in the list of open devices */
 	char name[128];
 };

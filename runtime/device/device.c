@@ -27,39 +27,44 @@ clast_status device_describe(size_t index, device_info *info)
 	return backend ? backend->describe(index, info) : CLAST_ERROR_ARGUMENT;
 }
 
-/* "opencl" and "opencl:N". */
-static bool parse_name(const char *name, size_t *index)
+/* "opencl" and "opencl:N", then perhaps "+half". */
+static bool parse_name(const char *name, size_t *index, bool *half)
 {
+	const char *at = name + 6;
 	*index = SIZE_MAX;
 	if (strncmp(name, "opencl", 6))
 		return false;
-	if (!name[6])
-		return true;
-	char *end;
-	if (name[6] != ':' || name[7] < '0' || name[7] > '9')
-		return false;
-	*index = strtoul(name + 7, &end, 10);
-	return !*end && *index < 1000;
+	if (*at == ':') {
+		char *end;
+		*index = at[1] >= '0' && at[1] <= '9' ? strtoul(at + 1, &end, 10) : SIZE_MAX;
+		if (*index >= 1000)
+			return false;
+		at = end;
+	}
+	*half = !strcmp(at, "+half");
+	return *half || !*at;
 }
 
 clast_status device_open(const char *name, device **out, clast_diag *d)
 {
 	size_t index;
+	bool half;
 	*out = NULL;
 	if (!name || !*name || !strcmp(name, "cpu"))
 		return CLAST_OK;
-	if (!parse_name(name, &index))
-		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\" is unknown; known are cpu, opencl and opencl:N", quote(name).text);
+	if (!parse_name(name, &index, &half))
+		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\" is unknown; known are cpu, opencl, opencl:N, opencl+half and opencl:N+half", quote(name).text);
 	if (!backend)
 		return fail(d, CLAST_ERROR_DEVICE, "device \"%s\": this build has no OpenCL (CLAST_OPENCL=OFF)", quote(name).text);
 	clast_status s = CLAST_OK;
 	pthread_mutex_lock(&lock);
 	device *x = opened;
-	while (x && x->index != index)
+	while (x && (x->index != index || x->half != half))
 		x = x->next;
-	if (!x && !(s = backend->open(index, &x, d))) {
+	if (!x && !(s = backend->open(index, half, &x, d))) {
 		x->backend = backend;
 		x->index = index;
+		x->half = half;
 		x->next = opened;
 		opened = x;
 	}

@@ -36,7 +36,8 @@ clast_status device_describe(size_t index, device_info *info);
 
 /* ---- A device ---- */
 
-/* NULL, "" and "cpu" give *out NULL. "opencl" is the first GPU, or the first device where there is none. */
+/* NULL, "" and "cpu" give *out NULL. "opencl" is the first GPU, or the first device where there is none. With "+half" behind the name packed
+ * weights lie there as float16. */
 clast_status device_open(const char *name, device **out, clast_diag *d);
 void device_close(device **dev);
 const char *device_name(const device *dev); /* as its driver calls it */

@@ -10,6 +10,7 @@
 
 static device *dev;
 static device_queue *queue;
+static bool half;
 static void *owned[64];
 static size_t owned_count;
 
@@ -40,13 +41,26 @@ float rng_float(rng *r)
 	return (float)rng_range(r, 0, 1u << 20) / (1u << 19) - 1.0f;
 }
 
-void pair_open(void)
+static void open_named(const char *suffix)
 {
 	clast_diag d = { 0 };
-	const char *name = getenv("CLAST_TEST_DEVICE");
-	if (device_open(name ? name : "opencl", &dev, &d))
+	char name[64];
+	const char *given = getenv("CLAST_TEST_DEVICE");
+	snprintf(name, sizeof name, "%.40s%s", given ? given : "opencl", suffix);
+	half = *suffix;
+	if (device_open(name, &dev, &d))
 		cr_skip_test("no OpenCL device to test on: %s", d.message);
 	cr_assert_eq(device_queue_create(dev, false, &queue, &d), CLAST_OK, "%s", d.message);
+}
+
+void pair_open(void)
+{
+	open_named("");
+}
+
+void pair_open_half(void)
+{
+	open_named("+half");
 }
 
 void pair_close(void)
@@ -107,6 +121,14 @@ float *random_floats(rng *r, size_t count)
 	float *x = keep(count * sizeof *x);
 	for (size_t i = 0; i < count; i++)
 		x[i] = rng_float(r);
+	return x;
+}
+
+float *random_weights(rng *r, size_t count)
+{
+	float *x = random_floats(r, count);
+	for (size_t i = 0; half && i < count; i++)
+		x[i] = f16_to_float(f16_from_float(x[i]));
 	return x;
 }
 

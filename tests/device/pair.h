@@ -20,6 +20,8 @@ float rng_float(rng *r); /* in [-1, 1) */
 
 /* Opens the device, or skips the test. */
 void pair_open(void);
+/* The same device with packed weights in float16; random_weights are such as it holds exactly. */
+void pair_open_half(void);
 void pair_close(void);
 /* Calls each_case(r) with a device that takes variant 1, 2, ... of the kernel, where a call has it. In place of pair_open. */
 void pair_each_variant(kernel_id kernel, void (*each_case)(rng *r));
@@ -46,5 +48,6 @@ void pair_run(pair *p, double tolerance, const char *what);
 /* One more than the offset of the last element; strides are not negative. */
 size_t span_of(size_t rank, const size_t *extent, const ptrdiff_t *stride);
 float *random_floats(rng *r, size_t count); /* freed by pair_run */
+float *random_weights(rng *r, size_t count);
 
 #endif

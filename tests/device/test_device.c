@@ -20,7 +20,8 @@ Test(devices, the_cpu_is_no_device)
 
 Test(devices, unknown_names_and_numbers_are_refused)
 {
-	static const char *const names[] = { "gpu", "opencl:", "opencl:x", "opencl:-1", "opencl:998", "openclx", "opencl:99999999999999999999" };
+	static const char *const names[] = { "gpu", "opencl:", "opencl:x", "opencl:-1", "opencl:998", "openclx", "opencl:99999999999999999999",
+		                             "opencl+", "opencl+halves", "opencl:0half", "opencl:998+half" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		clast_diag d = { 0 };
 		device *x = NULL;

@@ -1,6 +1,7 @@
 /* Convolutions, pools and interpolation on the device over small odd shapes. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
@@ -107,7 +108,7 @@ static void conv_case(rng *r, conv_form form, unsigned epilogue_kind, size_t mos
 	pair_floats(&x, CONV_IN, r, random_image(r, &p.in, p.batch, p.window.in, in));
 	pair_floats(&x, CONV_OUT, r, random_image(r, &p.out, p.batch, p.window.out, out));
 	const ptrdiff_t taps = (ptrdiff_t)(s->kernel[0] * s->kernel[1] * s->kernel[2]);
-	w.data = random_floats(r, out * s->in_channels * (size_t)taps);
+	w.data = random_weights(r, out * s->in_channels * (size_t)taps);
 	w.tap[2] = 1;
 	w.tap[1] = (ptrdiff_t)s->kernel[2];
 	w.tap[0] = (ptrdiff_t)(s->kernel[1] * s->kernel[2]);
@@ -155,6 +156,27 @@ static void one_convolution(rng *r)
 static void one_depthwise(rng *r)
 {
 	conv_case(r, CONV_DEPTHWISE, (unsigned)rng_range(r, 0, 2), 37);
+}
+
+/* In registers, by tiles in local memory, depthwise, transposed. */
+Test(half, convolutions_read_float16_weights, .timeout = 900)
+{
+	rng r = { 41 };
+	static const char *const variants[] = { "0", "8", "9" };
+	for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+		setenv("CLAST_OPENCL_VARIANT", variants[v], 1);
+		pair_open_half();
+		conv_case(&r, CONV_PLAIN, 1, 40);
+		conv_case(&r, CONV_PLAIN, 0, 9);
+		pair_close();
+	}
+	unsetenv("CLAST_OPENCL_VARIANT");
+	pair_open_half();
+	for (int i = 0; i < 3; i++) {
+		conv_case(&r, CONV_DEPTHWISE, 0, 37);
+		conv_case(&r, CONV_TRANSPOSED, 0, 20);
+	}
+	pair_close();
 }
 
 Test(variants, of_convolutions_agree_with_the_cpu, .timeout = 900)

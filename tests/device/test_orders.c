@@ -32,7 +32,7 @@ static void window_of(rng *r, conv_window *w)
 	w->row_end = w->out[ROW];
 }
 
-static weights_source random_weights(rng *r, const weights_shape *s)
+static weights_source weights_for(rng *r, const weights_shape *s)
 {
 	const size_t taps = s->kernel[0] * s->kernel[1] * s->kernel[2], out = s->groups * s->out_channels;
 	return (weights_source){ .data = random_floats(r, out * s->in_channels * taps), .bias = random_floats(r, out), .bias_stride = 1,
@@ -71,7 +71,7 @@ static void blocked_case(rng *r, bool depthwise)
 	pair_floats(&x, CONV_IN, r, block_image(r, from, &p.in, &p.in_block, p.batch, p.window.in, s->groups * s->in_channels));
 	const size_t count = block_image(r, to, &p.out, &p.out_block, p.batch, p.window.out, s->groups * s->out_channels);
 	pair_floats(&x, CONV_OUT, r, count);
-	const weights_source w = random_weights(r, s);
+	const weights_source w = weights_for(r, s);
 	pair_weights(&x, CONV_WEIGHTS, depthwise ? PACKING_DEPTHWISE : PACKING_GEMM, s, &w);
 	if (to && rng_chance(r, 50))
 		scale_by_operand(r, &x, &p.epilogue, &p.out, p.out_block, count);
@@ -114,7 +114,7 @@ Test(orders, convolutions_read_and_write_channels_first)
 		pair_begin(&x, depthwise ? KERNEL_depthwise_first_f32 : KERNEL_conv_first_f32, &p);
 		pair_floats(&x, CONV_IN, &r, first_image(&r, &p.in, &p.in_channel, p.batch, p.window.in, s->groups * s->in_channels));
 		pair_floats(&x, CONV_OUT, &r, first_image(&r, &p.out, &p.out_channel, p.batch, p.window.out, s->groups * s->out_channels));
-		const weights_source w = random_weights(&r, s);
+		const weights_source w = weights_for(&r, s);
 		pair_weights(&x, CONV_WEIGHTS, depthwise ? PACKING_DEPTHWISE_FIRST : PACKING_FIRST, s, &w);
 		pair_run(&x, 1e-5, depthwise ? "depthwise, channels-first" : "channels-first");
 	}

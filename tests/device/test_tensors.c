@@ -1,6 +1,7 @@
 /* Products, elementwise programs, copies, reductions and normalisations on the device over small odd shapes. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
@@ -60,7 +61,7 @@ static void gemm_case(rng *r, unsigned form, size_t most)
 			p.out_digit[1] = p.out_row * (ptrdiff_t)p.digit[0];
 		}
 		const weights_shape s = { .groups = p.batch[3], .out_channels = p.n, .in_channels = p.k, .kernel = { 1, 1, 1 } };
-		const weights_source w = { .data = random_floats(r, p.batch[3] * p.k * p.n), .bias = random_floats(r, p.batch[3] * p.n),
+		const weights_source w = { .data = random_weights(r, p.batch[3] * p.k * p.n), .bias = random_floats(r, p.batch[3] * p.n),
 			                   .bias_stride = 1, .group = (ptrdiff_t)(p.k * p.n), .in = (ptrdiff_t)p.n, .out = 1 };
 		p.packed = 1;
 		p.slices = p.batch[3];
@@ -88,6 +89,19 @@ Test(tensors, products_agree_with_the_cpu)
 static void one_product(rng *r)
 {
 	gemm_case(r, (unsigned)rng_range(r, 0, 2), 150);
+}
+
+Test(half, products_read_float16_weights, .timeout = 900)
+{
+	rng r = { 42 };
+	static const char *const variants[] = { "0", "8" };
+	for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+		setenv("CLAST_OPENCL_VARIANT", variants[v], 1);
+		pair_open_half();
+		for (unsigned i = 0; i < 3; i++)
+			gemm_case(&r, 0, 70);
+		pair_close();
+	}
 }
 
 Test(variants, of_products_agree_with_the_cpu, .timeout = 900)

@@ -21,11 +21,11 @@ typedef struct epilogue_args {
 typedef struct conv_args {
 	INT batch, groups, blocks;   /* blocks of tile channels a group */
 	INT out_channels, in_channels; /* of a group */
-	INT weight_blocks, bias_count; /* blocks of 16 channels a group; floats ahead of the weights */
+	INT weight_blocks, weights;  /* blocks of 16 channels a group; floats ahead of the weights, of which the last are zeros */
 	INT in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
 	INT in_stride[5], out_stride[5]; /* batch, depth, row, pixel, channel */
 	INT block, in_block, out_block; /* channels of a block, and from block to block, where they lie in blocks */
-	INT zeros;                   /* where zeros lie behind the weights */
+	INT zeros;                   /* where those begin */
 	epilogue_args e;
 } conv_args;
 
@@ -33,7 +33,7 @@ typedef struct gemm_args {
 	INT batch[4], m, n, k;
 	INT a_batch[4], b_batch[4], out_batch[4];
 	INT a_row, a_col, b_row, b_col, out_row;
-	INT bias_count, weight_blocks, bias_slice;
+	INT weights, weight_blocks, bias_slice;
 	INT digit[6], out_digit[6]; /* of rows that are written in another order */
 	epilogue_args e;
 } gemm_args;

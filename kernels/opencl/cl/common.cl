@@ -81,6 +81,20 @@ void store_vec(__global float *p, vec v, int n)
 	VSTORE(v, p);
 }
 
+/* ---- Packed weights ---- */
+
+#if W_HALF
+typedef ushort weight;
+#if VEC == 1
+#define LOAD_WEIGHTS(p) vload_half(0, (__global const half *)(p))
+#else
+#define LOAD_WEIGHTS(p) GLUE2(vload_half, VEC)(0, (__global const half *)(p))
+#endif
+#else
+typedef float weight;
+#define LOAD_WEIGHTS(p) VLOAD(p)
+#endif
+
 /* Images: channels are contiguous on a side as a rule. */
 #if IN_STRIDED
 #define LOAD_CHANNELS(p, stride, n) load_strided(p, stride, n)

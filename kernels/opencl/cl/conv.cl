@@ -2,12 +2,12 @@
  *
  * A work item computes PX pixels of a row by NB vectors of output channels in registers. For each tap and input
  * channel it reads one number a pixel and NB vectors of weights; a tap outside the image reads zeros that lie
- * behind the packed weights, so that the inner loop knows no borders. A transposed convolution gathers: the
+ * ahead of the packed weights, so that the inner loop knows no borders. A transposed convolution gathers: the
  * pixels of a tile are `stride` apart, so that they share the taps that meet them.
  *
  * IN_BLOCKED, OUT_BLOCKED: channels lie in blocks, each an image of its own; a vector of channels never leaves its block.
  *
- * Weights: [group][block of 16 output channels][tap][input channel][16], the bias ahead of them. */
+ * Weights: [group][block of 16 output channels][tap][input channel][16], the bias and the zeros ahead of them. */
 
 #define TILE (VEC * NB)
 #if IN_BLOCKED
@@ -40,7 +40,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(g * a.in_channels);
 	__global const float *bias = OPERAND(2, const float);
 	const int taps = a.taps[0] * a.taps[1] * a.taps[2];
-	__global const float *w = bias + a.bias_count +
+	__global const weight *w = (__global const weight *)(bias + a.weights) +
 		(g * a.weight_blocks + c0 / 16) * taps * a.in_channels * 16 + c0 % 16;
 	__global const float *zeros = bias + a.zeros;
 	bias += g * a.weight_blocks * 16 + c0;
@@ -111,7 +111,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 				vec v[NB];
 #pragma unroll
 				for (int j = 0; j < NB; j++)
-					v[j] = VLOAD(w + j * VEC);
+					v[j] = LOAD_WEIGHTS(w + j * VEC);
 #pragma unroll
 				for (int p = 0; p < PX; p++) {
 					const vec x = (vec)(q[p][i * s[p]]);
@@ -129,8 +129,8 @@ __kernel void conv(OPERANDS, const conv_args a)
 					x[p] = vload4(0, q[p] + i);
 #pragma unroll
 				for (int j = 0; j < NB; j++) {
-					const vec v0 = VLOAD(w + j * VEC), v1 = VLOAD(w + 16 + j * VEC);
-					const vec v2 = VLOAD(w + 32 + j * VEC), v3 = VLOAD(w + 48 + j * VEC);
+					const vec v0 = LOAD_WEIGHTS(w + j * VEC), v1 = LOAD_WEIGHTS(w + 16 + j * VEC);
+					const vec v2 = LOAD_WEIGHTS(w + 32 + j * VEC), v3 = LOAD_WEIGHTS(w + 48 + j * VEC);
 #pragma unroll
 					for (int p = 0; p < PX; p++) {
 						acc[p][j] = fma((vec)(x[p].x), v0, acc[p][j]);
@@ -145,7 +145,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 				vec v[NB];
 #pragma unroll
 				for (int j = 0; j < NB; j++)
-					v[j] = VLOAD(w + j * VEC);
+					v[j] = LOAD_WEIGHTS(w + j * VEC);
 #pragma unroll
 				for (int p = 0; p < PX; p++) {
 					const vec x = (vec)(q[p][i]);

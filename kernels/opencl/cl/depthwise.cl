@@ -1,4 +1,4 @@
-/* Depthwise convolution: a work item computes PX pixels of a row by VEC channels. Weights: [tap][channel] behind the bias. */
+/* Depthwise convolution: a work item computes PX pixels of a row by VEC channels. Weights: [tap][channel] behind the bias, whose length is that of a line. */
 
 #if IN_BLOCKED
 #define IN_CHANNEL(c) ((c) / a.block * a.in_block + (c) % a.block)
@@ -23,23 +23,23 @@ __kernel void depthwise(OPERANDS, const conv_args a)
 	if (n <= 0 || x0 >= a.out[2])
 		return;
 	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(c);
-	__global const float *w = OPERAND(2, const float) + c;
+	__global const float *bias = OPERAND(2, const float);
+	__global const weight *w = (__global const weight *)(bias + a.weights) + c;
 	vec acc[PX];
 #pragma unroll
 	for (int p = 0; p < PX; p++)
-		acc[p] = VLOAD(w);
-	w += a.bias_count;
+		acc[p] = VLOAD(bias + c);
 	for (int tz = 0; tz < a.taps[0]; tz++)
 	for (int ty = 0; ty < a.taps[1]; ty++) {
 		const int iz = z * a.stride[0] + tz * a.dilation[0] - a.pad[0];
 		const int iy = y * a.stride[1] + ty * a.dilation[1] - a.pad[1];
 		if (iz < 0 || iz >= a.in[0] || iy < 0 || iy >= a.in[1]) {
-			w += a.taps[2] * a.bias_count;
+			w += a.taps[2] * a.weights;
 			continue;
 		}
 		__global const float *line = in + iz * a.in_stride[1] + iy * a.in_stride[2];
-		for (int tx = 0; tx < a.taps[2]; tx++, w += a.bias_count) {
-			const vec v = VLOAD(w);
+		for (int tx = 0; tx < a.taps[2]; tx++, w += a.weights) {
+			const vec v = LOAD_WEIGHTS(w);
 			const int first = x0 * a.stride[2] + tx * a.dilation[2] - a.pad[2];
 #pragma unroll
 			for (int p = 0; p < PX; p++) {

@@ -25,7 +25,7 @@ __kernel void gemm(OPERANDS, const gemm_args a)
 		index[i] = rest % a.batch[i];
 		rest /= a.batch[i];
 	}
-	__global const float *from = OPERAND(1, const float), *b = OPERAND(2, const float);
+	__global const float *from = OPERAND(1, const float);
 	__global float *out = OPERAND(0, float);
 	int slice = 0;
 #pragma unroll
@@ -36,15 +36,15 @@ __kernel void gemm(OPERANDS, const gemm_args a)
 	}
 	vec acc[PX][NB];
 #if B_PACKED
-	__global const float *bias = b + slice * a.bias_slice + c0;
-	b += a.bias_count + (slice * a.weight_blocks + c0 / 16) * a.k * 16 + c0 % 16;
+	__global const float *bias = OPERAND(2, const float) + slice * a.bias_slice + c0;
+	__global const weight *b = (__global const weight *)(OPERAND(2, const float) + a.weights) + (slice * a.weight_blocks + c0 / 16) * a.k * 16 + c0 % 16;
 #pragma unroll
 	for (int p = 0; p < PX; p++)
 #pragma unroll
 		for (int j = 0; j < NB; j++)
 			acc[p][j] = VLOAD(bias + j * VEC);
 #else
-	b += slice + c0 * a.b_col;
+	__global const float *b = OPERAND(2, const float) + slice + c0 * a.b_col;
 #pragma unroll
 	for (int p = 0; p < PX; p++)
 #pragma unroll
@@ -60,7 +60,7 @@ __kernel void gemm(OPERANDS, const gemm_args a)
 #pragma unroll
 		for (int j = 0; j < NB; j++) {
 #if B_PACKED
-			v[j] = VLOAD(b + i * 16 + j * VEC);
+			v[j] = LOAD_WEIGHTS(b + i * 16 + j * VEC);
 #elif B_UNIT
 			v[j] = load_vec(b + i * a.b_row + j * VEC, a.n - c0 - j * VEC);
 #else

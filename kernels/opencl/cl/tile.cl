@@ -17,11 +17,13 @@
 /* ---- B: packed weights [block of 16][k][16], or any strided matrix ---- */
 
 #if B_PACKED
-vec fetch_b(__global const float *b, int k, int c, int depth, int columns, int row, int column)
+typedef weight b_element;
+vec fetch_b(__global const weight *b, int k, int c, int depth, int columns, int row, int column)
 {
-	return k < depth && c < columns ? VLOAD(b + (c / 16 * depth + k) * 16 + c % 16) : (vec)(0.0f);
+	return k < depth && c < columns ? LOAD_WEIGHTS(b + (c / 16 * depth + k) * 16 + c % 16) : (vec)(0.0f);
 }
 #else
+typedef float b_element;
 vec fetch_b(__global const float *b, int k, int c, int depth, int columns, int row, int column)
 {
 	float t[VEC];
@@ -31,7 +33,7 @@ vec fetch_b(__global const float *b, int k, int c, int depth, int columns, int r
 }
 #endif
 
-void stage_b(__local float *bs, __global const float *b, int k0, int c0, int depth, int columns, int row, int column)
+void stage_b(__local float *bs, __global const b_element *b, int k0, int c0, int depth, int columns, int row, int column)
 {
 	const int id = get_local_id(1) * GX + get_local_id(0);
 #pragma unroll
@@ -121,7 +123,7 @@ __kernel __attribute__((reqd_work_group_size(GX, GY, 1))) void conv_tiled(OPERAN
 	const int taps = a.taps[0] * a.taps[1] * a.taps[2], depth = taps * a.in_channels;
 	const int rows = a.batch * a.out[0] * a.out[1] * a.out[2], padded = a.weight_blocks * 16;
 	__global const float *in = OPERAND(1, const float), *bias = OPERAND(2, const float);
-	__global const float *w = bias + a.bias_count + g * a.weight_blocks * depth * 16;
+	__global const weight *w = (__global const weight *)(bias + a.weights) + g * a.weight_blocks * depth * 16;
 	pixel from[A_EACH];
 #pragma unroll
 	for (int i = 0; i < A_EACH; i++)
@@ -188,7 +190,7 @@ __kernel __attribute__((reqd_work_group_size(GX, GY, 1))) void gemm_tiled(OPERAN
 		index[i] = rest % a.batch[i];
 		rest /= a.batch[i];
 	}
-	__global const float *from = OPERAND(1, const float), *b = OPERAND(2, const float), *bias = b;
+	__global const float *from = OPERAND(1, const float), *bias = OPERAND(2, const float);
 	__global float *out = OPERAND(0, float);
 	int slice = 0;
 #pragma unroll
@@ -199,11 +201,11 @@ __kernel __attribute__((reqd_work_group_size(GX, GY, 1))) void gemm_tiled(OPERAN
 	}
 #if B_PACKED
 	const int columns = a.weight_blocks * 16;
+	__global const weight *b = (__global const weight *)(bias + a.weights) + slice * a.weight_blocks * a.k * 16;
 	bias += slice * a.bias_slice;
-	b += a.bias_count + slice * a.weight_blocks * a.k * 16;
 #else
 	const int columns = a.n;
-	b += slice;
+	__global const float *b = bias + slice;
 #endif
 	vec acc[TM][TN];
 	begin_sums(acc, bias, c0, columns);

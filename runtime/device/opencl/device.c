@@ -128,7 +128,7 @@ static void close_device(device *base)
 	mem_free(&boot, x, sizeof *x);
 }
 
-static clast_status open_device(size_t index, device **out, clast_diag *d)
+static clast_status open_device(size_t index, bool half, device **out, clast_diag *d)
 {
 	listing l;
 	cl_int e;
@@ -160,6 +160,7 @@ static clast_status open_device(size_t index, device **out, clast_diag *d)
 		return opencl_failed(e, "clCreateContext", d);
 	}
 	set_target(x);
+	x->target.half = half;
 	*out = &x->base;
 	return CLAST_OK;
 }
@@ -172,8 +173,7 @@ static bool computes(const device *dev, kernel_id kernel)
 
 static const weights_packing *packing(const device *dev, packing_id id)
 {
-	(void)dev;
-	return opencl_packing(id);
+	return opencl_packing(&((const opencl_device *)dev)->target, id);
 }
 
 /* ---- Calls ---- */
