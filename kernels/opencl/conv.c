@@ -79,6 +79,12 @@ static void image_arguments(opencl_work *w, const conv_params *p, conv_args *a, 
 {
 	work_define(w, "IN_BLOCKED", p->in_block != 0);
 	work_define(w, "OUT_BLOCKED", p->out_block != 0);
+	work_define(w, "IN_GROUPED", p->in_group != 0);
+	work_define(w, "OUT_GROUPED", p->out_group != 0);
+	a->in_group = work_int(w, p->in_group);
+	a->out_group = work_int(w, p->out_group);
+	work_span(w, 1, &p->weights.groups, &p->in_group);
+	work_span(w, 1, &p->weights.groups, &p->out_group);
 	a->block = work_int(w, (ptrdiff_t)p->block);
 	a->in_block = work_int(w, p->in_block);
 	a->out_block = work_int(w, p->out_block);
@@ -114,6 +120,18 @@ static uint32_t vector_within(uint32_t vector, const conv_params *p)
 	return vector;
 }
 
+/* Where groups take turns, channel c of group g is the one that lies at c * groups + g. */
+static work_strides strides_of_turns(const conv_params *p)
+{
+	const epilogue *e = &p->epilogue;
+	work_strides s = { 0 };
+	for (uint32_t i = 0; i < e->operands && e->flags & EPILOGUE_PROGRAM; i++) {
+		memcpy(s.operand[i], e->operand[i].stride, 5 * sizeof *s.operand[i]);
+		s.operand[i][5] = s.operand[i][4] * (ptrdiff_t)p->weights.groups;
+	}
+	return s;
+}
+
 static void conv_arguments(opencl_work *w, const conv_params *p, conv_args *a)
 {
 	const weights_shape *s = &p->weights;
@@ -128,7 +146,8 @@ static void conv_arguments(opencl_work *w, const conv_params *p, conv_args *a)
 	a->zeros = work_int(w, (ptrdiff_t)f.bias);
 	a->weights = work_int(w, (ptrdiff_t)f.begin);
 	(void)work_int(w, (ptrdiff_t)f.weights); /* they are counted in 32 bits */
-	work_epilogue(w, &p->epilogue, NULL, p->out_block ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a->e);
+	const work_strides turns = strides_of_turns(p);
+	work_epilogue(w, &p->epilogue, p->out_group ? &turns : NULL, p->out_block || p->out_group ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a->e);
 }
 
 /* Vectors of fewer channels where there are few. */
@@ -188,7 +207,7 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 {
 	conv_params p = *given;
 	const weights_shape *s = &p.weights;
-	if (rings(&p.window) || p.in_group || p.out_group || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
+	if (rings(&p.window) || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
 		return false;
 	if (!transposed)
 		flatten(&p);
@@ -203,6 +222,53 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 	if (v.depth)
 		return !transposed && make_in_local_memory(t, &p, &v, w);
 	return make_in_registers(t, &p, transposed, &v, w);
+}
+
+/* ---- Winograd tiles ---- */
+
+#define WINOGRAD_ITEMS 256
+#define WINOGRAD_TILES 16
+#define WINOGRAD_COLUMNS 32
+#define WINOGRAD_DEPTH 8
+
+/* They live from local memory that is near, which that of a CPU is not. */
+bool work_takes_winograd(const opencl_target *t)
+{
+	const size_t local = 16 * WINOGRAD_DEPTH * (WINOGRAD_TILES + 1 + WINOGRAD_COLUMNS) * sizeof(float);
+	return !t->host_cpu && t->max_group >= WINOGRAD_ITEMS && t->local_bytes >= local;
+}
+
+/* Tiles of an image along one axis: of every phase of the dilation its own. */
+static size_t tiles_along(const conv_window *w, int axis)
+{
+	const size_t d = w->dilation[axis];
+	return ((w->out[axis] + d - 1) / d + 1) / 2 * d;
+}
+
+bool opencl_make_winograd2_f32(const opencl_target *t, const void *params, uint32_t present, opencl_work *w)
+{
+	const conv_params *p = params;
+	const conv_window *v = &p->window;
+	const work_variant group = { .group_x = WINOGRAD_ITEMS, .group_y = 1 };
+	conv_args a = { 0 };
+	(void)present;
+	if (!work_takes_winograd(t) || rings(v) || p->weights.groups != 1 || v->pad[DEPTH] || v->in[DEPTH] != v->out[DEPTH] ||
+	    !packed_form_of(&p->weights).fits || vector_within(t->vector, p) != t->vector)
+		return false;
+	const size_t tiles = p->batch * v->out[DEPTH] * tiles_along(v, ROW) * tiles_along(v, PIXEL), n = p->weights.out_channels;
+	work_begin(w, "winograd", opencl_source_winograd, t->vector, 1u << CONV_OUT | 1u << CONV_IN | 1u << CONV_WEIGHTS);
+	work_define(w, "W_HALF", t->half);
+	work_define(w, "DEPTH", WINOGRAD_DEPTH);
+	work_define(w, "TM", WINOGRAD_TILES / 4);
+	work_define(w, "TN", WINOGRAD_COLUMNS / (4 * (long)t->vector));
+	conv_arguments(w, p, &a);
+	a.tiles = work_int(w, (ptrdiff_t)tiles);
+	a.weights = a.zeros; /* no zeros lie between */
+	(void)work_int(w, (ptrdiff_t)(tiles + WINOGRAD_TILES)); /* counted in 32 bits, as weights are */
+	(void)work_int(w, (ptrdiff_t)(16 * p->weights.in_channels * (n + OPENCL_BLOCK)));
+	work_arguments(w, &a, sizeof a);
+	work_launch_groups(w, (n + WINOGRAD_COLUMNS - 1) / WINOGRAD_COLUMNS, (tiles + WINOGRAD_TILES - 1) / WINOGRAD_TILES, 1, &group);
+	return !w->overflow;
 }
 
 bool opencl_make_conv_f32(const opencl_target *t, const void *params, uint32_t present, opencl_work *w)

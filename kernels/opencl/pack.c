@@ -118,6 +118,49 @@ static void depthwise_pack_as(bool half, const weights_shape *s, const weights_s
 	}
 }
 
+/* ---- Winograd F(2x2, 3x3): [point][block of 16][input channel][16], the weights as G g G^T ---- */
+
+static packed_form winograd_form(const weights_shape *s)
+{
+	const weights_shape points = { .groups = 1, .out_channels = s->out_channels, .in_channels = s->in_channels, .kernel = { 1, 4, 4 } };
+	packed_form f = packed_form_of(&points);
+	f.zeros = 0;
+	f.begin = f.bias;
+	return f;
+}
+
+/* Rows of G: 1 0 0, 1/2 1/2 1/2, 1/2 -1/2 1/2, 0 0 1. */
+static void spread(const double *g, size_t step, double *out, size_t out_step)
+{
+	out[0] = g[0];
+	out[out_step] = (g[0] + g[step] + g[2 * step]) / 2;
+	out[2 * out_step] = (g[0] - g[step] + g[2 * step]) / 2;
+	out[3 * out_step] = g[2 * step];
+}
+
+static void winograd_pack_as(bool half, const weights_shape *s, const weights_source *w, void *packed)
+{
+	const packed_form f = winograd_form(s);
+	const sink to = sink_of(&f, half, packed);
+	const size_t point = f.blocks * s->in_channels * OPENCL_BLOCK;
+	for (size_t o = 0; o < s->out_channels; o++) {
+		const size_t q = source_channel(w, o), column = o / OPENCL_BLOCK * s->in_channels * OPENCL_BLOCK + o % OPENCL_BLOCK;
+		to.bias[o] = w->bias ? w->bias[(ptrdiff_t)q * w->bias_stride] : 0;
+		for (size_t i = 0; i < s->in_channels; i++) {
+			const loose_float *from = w->data + (ptrdiff_t)q * w->out + (ptrdiff_t)(w->in_index ? w->in_index[i] : i) * w->in;
+			double g[9], rows[12], all[16];
+			for (ptrdiff_t k = 0; k < 9; k++)
+				g[k] = from[k / 3 * w->tap[1] + k % 3 * w->tap[2]];
+			for (size_t x = 0; x < 3; x++)
+				spread(g + x, 3, rows + x, 3);
+			for (size_t y = 0; y < 4; y++)
+				spread(rows + 3 * y, 1, all + 4 * y, 1);
+			for (size_t k = 0; k < 16; k++)
+				put(&to, k * point + column + i * OPENCL_BLOCK, (float)all[k]);
+		}
+	}
+}
+
 /* ---- The list: each packing in both widths ---- */
 
 static size_t gemm_bytes(const weights_shape *s)
@@ -144,6 +187,18 @@ static size_t depthwise_half_bytes(const weights_shape *s)
 	return bytes_of(&f, true);
 }
 
+static size_t winograd_bytes(const weights_shape *s)
+{
+	const packed_form f = winograd_form(s);
+	return bytes_of(&f, false);
+}
+
+static size_t winograd_half_bytes(const weights_shape *s)
+{
+	const packed_form f = winograd_form(s);
+	return bytes_of(&f, true);
+}
+
 static void gemm_pack(const weights_shape *s, const weights_source *w, void *packed)
 {
 	gemm_pack_as(false, s, w, packed);
@@ -164,11 +219,23 @@ static void depthwise_half_pack(const weights_shape *s, const weights_source *w,
 	depthwise_pack_as(true, s, w, packed);
 }
 
+static void winograd_pack(const weights_shape *s, const weights_source *w, void *packed)
+{
+	winograd_pack_as(false, s, w, packed);
+}
+
+static void winograd_half_pack(const weights_shape *s, const weights_source *w, void *packed)
+{
+	winograd_pack_as(true, s, w, packed);
+}
+
 const weights_packing *opencl_packing(const opencl_target *t, packing_id id)
 {
 	static const weights_packing gemm[2] = { { "opencl", gemm_bytes, gemm_pack }, { "opencl_half", gemm_half_bytes, gemm_half_pack } };
 	static const weights_packing depthwise[2] = { { "opencl_depthwise", depthwise_bytes, depthwise_pack },
 		                                      { "opencl_depthwise_half", depthwise_half_bytes, depthwise_half_pack } };
+	static const weights_packing winograd[2] = { { "opencl_winograd", winograd_bytes, winograd_pack },
+		                                     { "opencl_winograd_half", winograd_half_bytes, winograd_half_pack } };
 	switch (id) {
 	case PACKING_GEMM:
 	case PACKING_TRANSPOSE:
@@ -177,6 +244,8 @@ const weights_packing *opencl_packing(const opencl_target *t, packing_id id)
 	case PACKING_DEPTHWISE:
 	case PACKING_DEPTHWISE_FIRST:
 		return &depthwise[t->half];
+	case PACKING_WINOGRAD2:
+		return work_takes_winograd(t) ? &winograd[t->half] : NULL;
 	default:
 		return NULL;
 	}

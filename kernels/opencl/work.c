@@ -313,6 +313,7 @@ opencl_make opencl_kernel(kernel_id id)
 {
 	static const opencl_make list[KERNEL_COUNT] = {
 		[KERNEL_conv_f32] = opencl_make_conv_f32,
+		[KERNEL_winograd2_f32] = opencl_make_winograd2_f32,
 		[KERNEL_depthwise_f32] = opencl_make_depthwise_f32,
 		[KERNEL_conv_transpose_f32] = opencl_make_conv_transpose_f32,
 		[KERNEL_conv_first_f32] = opencl_make_conv_f32,

@@ -19,6 +19,7 @@ SOURCE(conv)
 SOURCE(depthwise)
 SOURCE(gemm)
 SOURCE(tile)
+SOURCE(winograd)
 SOURCE(pool)
 SOURCE(resize)
 SOURCE(eltwise)
@@ -51,6 +52,8 @@ typedef struct work_product {
 bool work_variant_get(const opencl_target *t, kernel_id id, work_variant *v);
 /* The variant in local memory that is guessed best; false, and *v as it was: better without. */
 bool work_variant_guess(const opencl_target *t, const work_product *p, work_variant *v);
+/* Whether the device has kernels for Winograd tiles. */
+bool work_takes_winograd(const opencl_target *t);
 /* Definitions of cl/tile.cl. */
 void work_tile(opencl_work *w, const work_variant *v);
 
@@ -97,6 +100,7 @@ void work_epilogue(opencl_work *w, const epilogue *e, const work_strides *stride
 /* The kernels, one for each entry of opencl_kernel(). */
 #define MAKE(id) bool opencl_make_##id(const opencl_target *t, const void *params, uint32_t present, opencl_work *w);
 MAKE(conv_f32)
+MAKE(winograd2_f32)
 MAKE(depthwise_f32)
 MAKE(conv_transpose_f32)
 MAKE(gemm_f32)

@@ -148,6 +148,43 @@ Test(images, transposed_convolutions_agree_with_the_cpu)
 		conv_case(&r, CONV_TRANSPOSED, (unsigned)i % 3, 20);
 }
 
+/* Also dilated, images of odd extents, channels that fill neither chunk nor block. Where the device is a CPU, as if it were none. */
+Test(winograd, tiles_agree_with_the_cpu, .timeout = 900)
+{
+	rng r = { 43 };
+	setenv("CLAST_OPENCL_TARGET", "gpu", 1);
+	pair_open();
+	for (unsigned i = 0; i < 8; i++) {
+		conv_params p = { .batch = rng_range(&r, 1, 2), .weights = { .groups = 1, .out_channels = rng_range(&r, 1, 50),
+			                                                    .in_channels = rng_range(&r, 1, 21), .kernel = { 1, 3, 3 } } };
+		conv_window *v = &p.window;
+		weights_shape *s = &p.weights;
+		pair x;
+		char what[120];
+		*v = (conv_window){ .in = { rng_range(&r, 1, 2), rng_range(&r, 5, 13), rng_range(&r, 5, 13) }, .kernel = { 1, 3, 3 }, .stride = { 1, 1, 1 },
+			            .dilation = { 1, rng_range(&r, 1, 2), rng_range(&r, 1, 2) } };
+		v->out[0] = v->in[0];
+		for (int a = 1; a < 3; a++) {
+			v->pad[a] = (ptrdiff_t)rng_range(&r, 0, 2);
+			v->out[a] = v->in[a] + (size_t)v->pad[a] + rng_range(&r, 0, 1) - 2 * v->dilation[a];
+		}
+		v->row_end = v->out[ROW];
+		memcpy(s->stride, v->stride, sizeof s->stride);
+		memcpy(s->dilation, v->dilation, sizeof s->dilation);
+		pair_begin(&x, KERNEL_winograd2_f32, &p);
+		pair_floats(&x, CONV_IN, &r, random_image(&r, &p.in, p.batch, v->in, s->in_channels));
+		pair_floats(&x, CONV_OUT, &r, random_image(&r, &p.out, p.batch, v->out, s->out_channels));
+		const weights_source w = { .data = random_floats(&r, 9 * s->in_channels * s->out_channels), .tap = { 9, 3, 1 }, .in = 9,
+			                   .out = 9 * (ptrdiff_t)s->in_channels, .bias = random_floats(&r, s->out_channels), .bias_stride = 1 };
+		pair_weights(&x, CONV_WEIGHTS, PACKING_WINOGRAD2, s, &w);
+		add_epilogue(&r, &x, &p.epilogue, i % 3, CONV_RESIDUAL, p.batch, v->out, s->out_channels);
+		snprintf(what, sizeof what, "channels %zu to %zu, %zux%zux%zu, dilation %zu %zu", s->in_channels, s->out_channels, v->in[0],
+		         v->in[1], v->in[2], v->dilation[1], v->dilation[2]);
+		pair_run(&x, 1e-5, what);
+	}
+	pair_close();
+}
+
 static void one_convolution(rng *r)
 {
 	conv_case(r, CONV_PLAIN, (unsigned)rng_range(r, 0, 2), 80);

@@ -43,7 +43,7 @@ static weights_source weights_for(rng *r, const weights_shape *s)
 /* Result times an operand that lies as the output does, plus a number. */
 static void scale_by_operand(rng *r, pair *x, epilogue *e, const image_strides *s, ptrdiff_t block, size_t count)
 {
-	const ptrdiff_t stride[6] = { s->batch, s->axis[0], s->axis[1], s->axis[2], block ? block : 1, 1 };
+	const ptrdiff_t stride[6] = { s->batch, s->axis[0], s->axis[1], s->axis[2], block ? block : 1, block != 0 };
 	e->flags = EPILOGUE_PROGRAM;
 	e->operands = 1;
 	memcpy(e->operand[0].stride, stride, sizeof stride);
@@ -158,5 +158,48 @@ Test(orders, local_response_normalisation_walks_channels_first_images)
 		pair_floats(&x, LRN_IN, &r, c * (pixels + 1));
 		pair_floats(&x, LRN_OUT, &r, c * pixels);
 		pair_run(&x, 1e-5, "lrn, channels-first");
+	}
+}
+
+/* Channels innermost; returns the elements. */
+static size_t last_image(image_strides *s, size_t batch, const size_t *extent, size_t channels)
+{
+	s->axis[PIXEL] = (ptrdiff_t)channels;
+	s->axis[ROW] = s->axis[PIXEL] * (ptrdiff_t)extent[PIXEL];
+	s->axis[DEPTH] = s->axis[ROW] * (ptrdiff_t)extent[ROW];
+	s->batch = s->axis[DEPTH] * (ptrdiff_t)extent[DEPTH];
+	return (size_t)s->batch * batch;
+}
+
+Test(orders, convolutions_read_and_write_groups_that_take_turns)
+{
+	rng r = { 34 };
+	for (int i = 0; i < 10; i++) {
+		conv_params p = { .batch = rng_range(&r, 1, 2) };
+		weights_shape *s = &p.weights;
+		pair x;
+		window_of(&r, &p.window);
+		s->groups = rng_range(&r, 2, 4);
+		s->in_channels = rng_range(&r, 1, 9);
+		s->out_channels = rng_range(&r, 1, 19);
+		memcpy(s->kernel, p.window.kernel, sizeof s->kernel);
+		const size_t in = s->groups * s->in_channels, out = s->groups * s->out_channels;
+		if (i % 3 != 1) {
+			p.in_group = 1;
+			p.in_channel = (ptrdiff_t)s->groups;
+		}
+		if (i % 3) {
+			p.out_group = 1;
+			p.out_channel = (ptrdiff_t)s->groups;
+		}
+		pair_begin(&x, KERNEL_conv_f32, &p);
+		pair_floats(&x, CONV_IN, &r, last_image(&p.in, p.batch, p.window.in, in));
+		const size_t count = last_image(&p.out, p.batch, p.window.out, out);
+		pair_floats(&x, CONV_OUT, &r, count);
+		const weights_source w = weights_for(&r, s);
+		pair_weights(&x, CONV_WEIGHTS, PACKING_GEMM, s, &w);
+		if (i % 2)
+			scale_by_operand(&r, &x, &p.epilogue, &p.out, 0, count);
+		pair_run(&x, 1e-5, "groups that take turns");
 	}
 }

@@ -19,11 +19,12 @@ typedef struct epilogue_args {
 } epilogue_args;
 
 typedef struct conv_args {
-	INT batch, groups, blocks;   /* blocks of tile channels a group */
+	INT batch, groups, tiles, blocks; /* tiles: of Winograd; blocks of tile channels a group */
 	INT out_channels, in_channels; /* of a group */
 	INT weight_blocks, weights;  /* blocks of 16 channels a group; floats ahead of the weights, of which the last are zeros */
 	INT in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
 	INT in_stride[5], out_stride[5]; /* batch, depth, row, pixel, channel */
+	INT in_group, out_group;     /* from group to group, where that is not their channels */
 	INT block, in_block, out_block; /* channels of a block, and from block to block, where they lie in blocks */
 	INT zeros;                   /* where those begin */
 	epilogue_args e;

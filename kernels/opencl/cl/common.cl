@@ -106,3 +106,23 @@ typedef float weight;
 #else
 #define STORE_CHANNELS(p, stride, v, n) store_vec(p, v, n)
 #endif
+
+/* Where channel c of group g lies, and what the epilogue calls it. IN_BLOCKED, OUT_BLOCKED: channels lie in blocks, each an image of
+ * its own; a vector of channels never leaves its block. IN_GROUPED, OUT_GROUPED: groups have a stride of their own. */
+#if IN_BLOCKED
+#define IN_CHANNEL(g, c) (((g) * a.in_channels + (c)) / a.block * a.in_block + ((g) * a.in_channels + (c)) % a.block)
+#elif IN_GROUPED
+#define IN_CHANNEL(g, c) ((g) * a.in_group + (c) * a.in_stride[4])
+#else
+#define IN_CHANNEL(g, c) (((g) * a.in_channels + (c)) * a.in_stride[4])
+#endif
+#if OUT_BLOCKED
+#define OUT_CHANNEL(g, c) (((g) * a.out_channels + (c)) / a.block * a.out_block + ((g) * a.out_channels + (c)) % a.block)
+#define CHANNEL_AXES(g, c) ((g) * a.out_channels + (c)) / a.block, ((g) * a.out_channels + (c)) % a.block
+#elif OUT_GROUPED
+#define OUT_CHANNEL(g, c) ((g) * a.out_group + (c) * a.out_stride[4])
+#define CHANNEL_AXES(g, c) g, c
+#else
+#define OUT_CHANNEL(g, c) (((g) * a.out_channels + (c)) * a.out_stride[4])
+#define CHANNEL_AXES(g, c) (g) * a.out_channels + (c)
+#endif

@@ -5,23 +5,9 @@
  * ahead of the packed weights, so that the inner loop knows no borders. A transposed convolution gathers: the
  * pixels of a tile are `stride` apart, so that they share the taps that meet them.
  *
- * IN_BLOCKED, OUT_BLOCKED: channels lie in blocks, each an image of its own; a vector of channels never leaves its block.
- *
  * Weights: [group][block of 16 output channels][tap][input channel][16], the bias and the zeros ahead of them. */
 
 #define TILE (VEC * NB)
-#if IN_BLOCKED
-#define IN_CHANNEL(c) ((c) / a.block * a.in_block)
-#else
-#define IN_CHANNEL(c) ((c) * a.in_stride[4])
-#endif
-#if OUT_BLOCKED
-#define OUT_CHANNEL(c) ((c) / a.block * a.out_block + (c) % a.block)
-#define CHANNEL_AXES(c) (c) / a.block, (c) % a.block
-#else
-#define OUT_CHANNEL(c) ((c) * a.out_stride[4])
-#define CHANNEL_AXES(c) c
-#endif
 
 __kernel void conv(OPERANDS, const conv_args a)
 {
@@ -37,7 +23,7 @@ __kernel void conv(OPERANDS, const conv_args a)
 #endif
 	if (g >= a.groups || x0 >= a.out[2])
 		return;
-	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(g * a.in_channels);
+	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(g, 0);
 	__global const float *bias = OPERAND(2, const float);
 	const int taps = a.taps[0] * a.taps[1] * a.taps[2];
 	__global const weight *w = (__global const weight *)(bias + a.weights) +
@@ -165,7 +151,6 @@ __kernel void conv(OPERANDS, const conv_args a)
 	}
 
 	__global float *out = OPERAND(0, float) + image * a.out_stride[0] + z * a.out_stride[1] + y * a.out_stride[2];
-	const int channel = g * a.out_channels + c0;
 #pragma unroll
 	for (int p = 0; p < PX; p++) {
 		const int x = x0 + p * step;
@@ -173,10 +158,10 @@ __kernel void conv(OPERANDS, const conv_args a)
 			break;
 #pragma unroll
 		for (int j = 0; j < NB; j++) {
-			const int n = a.out_channels - c0 - j * VEC, c = channel + j * VEC;
+			const int c = c0 + j * VEC, n = a.out_channels - c;
 			if (n > 0)
-				STORE_CHANNELS(out + x * a.out_stride[3] + OUT_CHANNEL(c), a.out_stride[4],
-					       epilogue(acc[p][j], &a.e, n, image, z, y, x, CHANNEL_AXES(c) EPILOGUE_OPERANDS), n);
+				STORE_CHANNELS(out + x * a.out_stride[3] + OUT_CHANNEL(g, c), a.out_stride[4],
+					       epilogue(acc[p][j], &a.e, n, image, z, y, x, CHANNEL_AXES(g, c) EPILOGUE_OPERANDS), n);
 		}
 	}
 }

@@ -1,18 +1,5 @@
 /* Depthwise convolution: a work item computes PX pixels of a row by VEC channels. Weights: [tap][channel] behind the bias, whose length is that of a line. */
 
-#if IN_BLOCKED
-#define IN_CHANNEL(c) ((c) / a.block * a.in_block + (c) % a.block)
-#else
-#define IN_CHANNEL(c) ((c) * a.in_stride[4])
-#endif
-#if OUT_BLOCKED
-#define OUT_CHANNEL(c) ((c) / a.block * a.out_block + (c) % a.block)
-#define CHANNEL_AXES(c) (c) / a.block, (c) % a.block
-#else
-#define OUT_CHANNEL(c) ((c) * a.out_stride[4])
-#define CHANNEL_AXES(c) c
-#endif
-
 __kernel void depthwise(OPERANDS, const conv_args a)
 {
 	const int c = get_global_id(0) * VEC, x0 = get_global_id(1) * PX, n = a.groups - c;
@@ -22,7 +9,7 @@ __kernel void depthwise(OPERANDS, const conv_args a)
 	const int z = row % a.out[0], image = row / a.out[0];
 	if (n <= 0 || x0 >= a.out[2])
 		return;
-	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(c);
+	__global const float *in = OPERAND(1, const float) + image * a.in_stride[0] + IN_CHANNEL(0, c);
 	__global const float *bias = OPERAND(2, const float);
 	__global const weight *w = (__global const weight *)(bias + a.weights) + c;
 	vec acc[PX];
@@ -50,12 +37,12 @@ __kernel void depthwise(OPERANDS, const conv_args a)
 		}
 	}
 	__global float *out = OPERAND(0, float) + image * a.out_stride[0] + z * a.out_stride[1] + y * a.out_stride[2] +
-			      OUT_CHANNEL(c);
+			      OUT_CHANNEL(0, c);
 #pragma unroll
 	for (int p = 0; p < PX; p++) {
 		const int x = x0 + p;
 		if (x < a.out[2])
 			STORE_CHANNELS(out + x * a.out_stride[3], a.out_stride[4],
-				       epilogue(acc[p], &a.e, n, image, z, y, x, CHANNEL_AXES(c) EPILOGUE_OPERANDS), n);
+				       epilogue(acc[p], &a.e, n, image, z, y, x, CHANNEL_AXES(0, c) EPILOGUE_OPERANDS), n);
 	}
 }

@@ -102,19 +102,6 @@ pixel pixel_of(const conv_args *a, int row, int rows)
 	return p;
 }
 
-#if IN_BLOCKED
-#define IN_CHANNEL(c) ((c) / a.block * a.in_block + (c) % a.block)
-#else
-#define IN_CHANNEL(c) ((c) * a.in_stride[4])
-#endif
-#if OUT_BLOCKED
-#define OUT_CHANNEL(c) ((c) / a.block * a.out_block + (c) % a.block)
-#define CHANNEL_AXES(c) (c) / a.block, (c) % a.block
-#else
-#define OUT_CHANNEL(c) ((c) * a.out_stride[4])
-#define CHANNEL_AXES(c) c
-#endif
-
 __kernel __attribute__((reqd_work_group_size(GX, GY, 1))) void conv_tiled(OPERANDS, const conv_args a)
 {
 	__local float as[DEPTH * A_LINE], bs[DEPTH * COLUMNS];
@@ -143,7 +130,7 @@ __kernel __attribute__((reqd_work_group_size(GX, GY, 1))) void conv_tiled(OPERAN
 				}
 			}
 		}
-		const int at = IN_CHANNEL(g * a.in_channels + channel);
+		const int at = IN_CHANNEL(g, channel);
 #pragma unroll
 		for (int i = 0; i < A_EACH; i++) {
 			const int iz = from[i].z + z * a.dilation[0], iy = from[i].y + y * a.dilation[1], ix = from[i].x + x * a.dilation[2];
@@ -168,11 +155,10 @@ __kernel __attribute__((reqd_work_group_size(GX, GY, 1))) void conv_tiled(OPERAN
 		__global float *line = out + image * a.out_stride[0] + oz * a.out_stride[1] + oy * a.out_stride[2] + ox * a.out_stride[3];
 #pragma unroll
 		for (int j = 0; j < TN; j++) {
-			const int column = c0 + (j * GX + (int)get_local_id(0)) * VEC, n = a.out_channels - column;
-			const int c = g * a.out_channels + column;
+			const int c = c0 + (j * GX + (int)get_local_id(0)) * VEC, n = a.out_channels - c;
 			if (n > 0)
-				STORE_CHANNELS(line + OUT_CHANNEL(c), a.out_stride[4],
-					       epilogue(acc[p][j], &a.e, n, image, oz, oy, ox, CHANNEL_AXES(c) EPILOGUE_OPERANDS), n);
+				STORE_CHANNELS(line + OUT_CHANNEL(g, c), a.out_stride[4],
+					       epilogue(acc[p][j], &a.e, n, image, oz, oy, ox, CHANNEL_AXES(g, c) EPILOGUE_OPERANDS), n);
 		}
 	}
 }
