@@ -317,6 +317,38 @@ Test(layer_norm, agrees_with_sums_in_double)
 	}
 }
 
+/* An image that comes as one long line: what is lost in its sums must not grow with its length. */
+Test(group_norm, sums_long_lines_in_stretches)
+{
+	enum { PIXELS = 20000 };
+	rng r = { 55 };
+	group_norm_params p = { .batch = 1, .rows = 1, .pixels = PIXELS, .groups = 3, .channels = 21, .epsilon = 1e-5f };
+	p.in_pixel = p.out_pixel = (ptrdiff_t)p.channels;
+	p.in_batch = p.out_batch = p.in_row = p.out_row = p.in_pixel * PIXELS;
+	const size_t count = p.channels * PIXELS, group = p.channels / p.groups;
+	float *in = floats_random(&r, count), *out = floats_new(count);
+	double inv[3], mean[3] = { 0 }, variance[3] = { 0 };
+	for (size_t i = 0; i < count; i++)
+		mean[i % p.channels / group] += in[i] += 0.5f;
+	for (size_t g = 0; g < 3; g++)
+		mean[g] /= (double)(group * PIXELS);
+	for (size_t i = 0; i < count; i++)
+		variance[i % p.channels / group] += pow(in[i] - mean[i % p.channels / group], 2);
+	for (size_t g = 0; g < 3; g++)
+		inv[g] = 1 / sqrt(variance[g] / (double)(group * PIXELS) + (double)p.epsilon);
+	EACH_ISA(t)
+	{
+		void *args[] = { out, in, NULL, NULL };
+		run_pieces(&r, t->kernel[KERNEL_group_norm_f32], &p, args);
+		for (size_t i = 0; i < count; i++) {
+			const size_t g = i % p.channels / group;
+			const double want = (in[i] - mean[g]) * inv[g];
+			cr_assert(fabs(out[i] - want) <= 1.5e-6, "%s: %g, expected %g", t->isa, (double)out[i], want);
+		}
+	}
+	memory_free_all();
+}
+
 Test(group_norm, agrees_with_sums_in_double)
 {
 	rng r = { 54 };

@@ -184,7 +184,10 @@ static size_t group_norm_scratch(const void *params)
 	return 3 * div_up(g.channels, VEC) * VEC * sizeof(float) + KERNEL_ALIGNMENT;
 }
 
-/* total[c] = sum over all pixels of x - mean[c], or of its square. Each line is summed by itself first. */
+#define STRETCH 64
+
+/* total[c] = sum over all pixels of x - mean[c], or of its square. Stretches of lines, and lines, are summed by themselves first: an image may
+ * come as a single line. */
 static void sum_channels(const group_norm_params *p, const float *in, size_t channels, const float *mean,
 			 bool square, float *total)
 {
@@ -195,9 +198,14 @@ static void sum_channels(const group_norm_params *p, const float *in, size_t cha
 		for (size_t y = 0; y < p->rows; y++) {
 			const float *from = in + (ptrdiff_t)y * p->in_row + c;
 			vec line = splat(0);
-			for (size_t x = 0; x < p->pixels; x++, from += p->in_pixel) {
-				const vec d = load_tail(from, t) - m;
-				line += square ? d * d : d;
+			for (size_t x = 0; x < p->pixels;) {
+				const size_t end = size_min(p->pixels, x + STRETCH);
+				vec part = splat(0);
+				for (; x < end; x++, from += p->in_pixel) {
+					const vec d = load_tail(from, t) - m;
+					part += square ? d * d : d;
+				}
+				line += part;
 			}
 			sum += line;
 		}
