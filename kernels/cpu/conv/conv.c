@@ -201,7 +201,7 @@ static void multiply_direct(const plan *g, const float *in, size_t begin, size_t
 			  first_tap(w, PIXEL, at.x) * p->in.axis[PIXEL] + channel_offset(p->in_block, k);
 		prod->a_block = p->in_block;
 		prod->a_row = g->a_row;
-		prod->prefetch = p->in_block == 0;
+		prod->prefetch = p->in_block == 0 && product_far(g->m, g->k);
 		multiply_some(prod, begin, m, count, out, residual);
 		m += count;
 	}

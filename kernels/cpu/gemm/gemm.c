@@ -309,7 +309,7 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 	}
 	product prod = {
 		.rows = rows,
-		.prefetch = !g->copy_a,
+		.prefetch = !g->copy_a && product_far(p->m, p->k),
 		.pass = p->hint.pass,
 		.n = p->n,
 		.col_begin = at.col,
