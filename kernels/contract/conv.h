@@ -49,6 +49,12 @@ typedef struct conv_params {
 	 * out_group 1 and out_channel the number of groups. There is no residual then, and the epilogue sees
 	 * channels in the order in which they lie. */
 	ptrdiff_t in_group, out_group;
+	/* Output channels in runs of out_run, as many as out_runs[0] times out_runs[1], that lie
+	 * out_run_stride apart: channels of a pixel shuffle go straight to the rows and pixels that they
+	 * become. 0: side by side. conv_f32 and winograd take them, without residual; the axes of the
+	 * epilogue are batch, depth, row, pixel, the two of the runs, channel of the run. */
+	size_t out_run, out_runs[2];
+	ptrdiff_t out_run_stride[2];
 	/* Channels in blocks of one vector (order N C/8 H W C%8), each block an image of its own: the strides
 	 * from block to block; 0: all channels side by side. Both counts of channels, of each group too, are
 	 * then whole blocks. conv_f32, winograd and depthwise_f32 take them. With out_block the axes of the

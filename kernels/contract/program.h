@@ -135,7 +135,7 @@ typedef struct eltwise_params {
 /* ---- The same as the last act of a kernel that computes something else ---- */
 
 #define EPILOGUE_MAX_OPERANDS 8
-#define EPILOGUE_MAX_AXES 6
+#define EPILOGUE_MAX_AXES 7
 
 enum { EPILOGUE_RESIDUAL = 1, EPILOGUE_CLAMP = 2, EPILOGUE_PROGRAM = 4 };
 

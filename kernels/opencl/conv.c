@@ -207,7 +207,7 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 {
 	conv_params p = *given;
 	const weights_shape *s = &p.weights;
-	if (rings(&p.window) || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
+	if (rings(&p.window) || p.out_run || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
 		return false;
 	if (!transposed)
 		flatten(&p);
@@ -252,7 +252,7 @@ bool opencl_make_winograd2_f32(const opencl_target *t, const void *params, uint3
 	const work_variant group = { .group_x = WINOGRAD_ITEMS, .group_y = 1 };
 	conv_args a = { 0 };
 	(void)present;
-	if (!work_takes_winograd(t) || rings(v) || p->weights.groups != 1 || v->pad[DEPTH] || v->in[DEPTH] != v->out[DEPTH] ||
+	if (!work_takes_winograd(t) || rings(v) || p->out_run || p->weights.groups != 1 || v->pad[DEPTH] || v->in[DEPTH] != v->out[DEPTH] ||
 	    !packed_form_of(&p->weights).fits || vector_within(t->vector, p) != t->vector)
 		return false;
 	const size_t tiles = p->batch * v->out[DEPTH] * tiles_along(v, ROW) * tiles_along(v, PIXEL), n = p->weights.out_channels;
@@ -289,7 +289,7 @@ bool opencl_make_depthwise_f32(const opencl_target *t, const void *params, uint3
 	const size_t channels = p->weights.groups;
 	work_variant v = { t->host_cpu ? 4 : 2, 1, t->host_cpu ? 4 : 16, t->host_cpu ? 8 : 4, 0 };
 	(void)present;
-	if (rings(&p->window) || p->in_group || p->out_group || (t->variant && !work_variant_get(t, KERNEL_depthwise_f32, &v)))
+	if (rings(&p->window) || p->in_group || p->out_group || p->out_run || (t->variant && !work_variant_get(t, KERNEL_depthwise_f32, &v)))
 		return false;
 	conv_args a = { 0 };
 	const uint32_t vector = vector_within(t->vector, p);

@@ -138,11 +138,15 @@ static bool channel_run(lowering *l, const tensor_view *v, axis_run *run)
 }
 
 /* Permuted channels of input and output become permuted weights. Sets the distances of channels and groups. */
-static bool absorb_channels(lowering *l, conv_params *p, weights_source *source, weight_key *key)
+static bool absorb_channels(lowering *l, conv_params *p, const axis_pieces *pieces, weights_source *source, weight_key *key)
 {
 	const weights_shape *form = &p->weights;
 	axis_run in, out;
-	if (!channel_run(l, &l->in_view[0], &in) || !channel_run(l, &l->out_view[0], &out))
+	if (!channel_run(l, &l->in_view[0], &in))
+		return false;
+	if (pieces->length)
+		out = pieces->run;
+	else if (!channel_run(l, &l->out_view[0], &out))
 		return false;
 	const bool depthwise = form->groups > 1 && form->in_channels == 1 && form->out_channels == 1;
 	if (depthwise && !lower_runs_agree(&in, &out))
@@ -164,6 +168,24 @@ static bool absorb_channels(lowering *l, conv_params *p, weights_source *source,
 	key->in.key = in.key;
 	key->out.key = out.key;
 	return true;
+}
+
+/* Whether channels lie in pieces, as a pixel shuffle has them. */
+static bool lies_in_runs(const tensor_view *v)
+{
+	for (int a = 0; a < v->rank; a++)
+		if (v->split[a] && a != 1)
+			return false;
+	return v->split[1] && !lower_run_stride(v, 1) && !lower_block_stride(v);
+}
+
+static void set_runs(const axis_pieces *pieces, conv_params *p)
+{
+	p->out_run = (size_t)pieces->length;
+	for (int i = 0; pieces->length && i < 2; i++) {
+		p->out_runs[i] = (size_t)pieces->count[i];
+		p->out_run_stride[i] = pieces->step[i];
+	}
 }
 
 static bool kernel_is_first(kernel_id k)
@@ -188,15 +210,20 @@ static clast_status emit_conv(lowering *l, kernel_id kernel_number, packing_id h
 	kernel_axes(spatial, axes);
 	set_strides(&l->in_view[0], spatial, &p->in, &p->in_channel);
 	set_strides(&l->out_view[0], spatial, &p->out, &p->out_channel);
-	if (!absorb_channels(l, p, &source, &key))
+	axis_pieces pieces = { .length = 0 };
+	if (lies_in_runs(&l->out_view[0]) && (p->weights.groups > 1 || !lower_pieces(l, &l->out_view[0], 1, &pieces)))
 		return CLAST_ERROR_UNSUPPORTED;
+	if (!absorb_channels(l, p, &pieces, &source, &key))
+		return CLAST_ERROR_UNSUPPORTED;
+	set_runs(&pieces, p);
 	p->in_block = lower_block_stride(&l->in_view[0]);
 	p->out_block = lower_block_stride(&l->out_view[0]);
 	p->block = p->in_block || p->out_block ? cpu_kernels_get()->vector : 0;
 	const int block_axes[6] = { axes[0], axes[1], axes[2], axes[3], AXIS_BLOCKS, AXIS_IN_BLOCK };
 	/* A kernel that transposes or interleaves its results on their way out takes no residual. */
 	const size_t unit = kernel_is_first(kernel_number) ? 3 : p->out_channel == 1 ? 4 : 5;
-	if (!(p->out_block ? fuse_epilogue_blocks(l, 6, block_axes, &p->epilogue, extra, &count) :
+	if (!(p->out_run   ? fuse_epilogue_pieces(l, 4, axes, &pieces, &p->epilogue, extra, &count) :
+	      p->out_block ? fuse_epilogue_blocks(l, 6, block_axes, &p->epilogue, extra, &count) :
 	                     fuse_epilogue_along(l, 5, axes, unit, &p->epilogue, extra, &count)))
 		return CLAST_ERROR_UNSUPPORTED;
 	const clast_status s = lower_weight(l, how, &p->weights, &source, &key, sizeof key, &weight);
@@ -305,7 +332,7 @@ static clast_status lower_conv(lowering *l)
 	const bool depthwise = g.group > 1 && out == 1 && in == 1;
 	const tensor_view *x = &l->in_view[0], *y = &l->out_view[0];
 	const bool in_last = lower_lies(x, PORT_LAST) || lower_lies(x, PORT_BLOCKED);
-	const bool out_last = lower_lies(y, PORT_LAST) || lower_lies(y, PORT_BLOCKED);
+	const bool out_last = lower_lies(y, PORT_LAST) || lower_lies(y, PORT_BLOCKED) || lies_in_runs(y);
 	/* Where an image is one pixel both lie alike; weights are packed once for all sizes, for the way that was chosen. */
 	const bool lines = l->ports && l->ports[0].need == PORT_FIRST && l->ports[l->n_in].need == PORT_FIRST;
 	if ((lines || !(in_last && out_last)) && lower_lies(x, PORT_FIRST) && lower_lies(y, PORT_FIRST))
@@ -380,6 +407,8 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	const double turn = depth <= 4 ? 0 : strided ? 100 : 18;
 	way[n++] = (lower_way){ PORT_FIRST, PORT_LAST, flops + turn * columns, bytes };
 	way[n++] = (lower_way){ PORT_LAST, PORT_FIRST, flops + 16 * out, bytes };
+	if (groups == 1) /* a pixel shuffle, after Winograd tiles too */
+		way[n++] = (lower_way){ PORT_LAST, PORT_RUNS, way[0].flops + 16 * out, bytes };
 	return n + ways_of_groups(way[0], groups, columns, out, way + n);
 }
 

@@ -744,6 +744,40 @@ bool fuse_epilogue_blocks(const lowering *l, size_t n, const int *axes, epilogue
 	return fuse_epilogue_strides(l, n, n - 1, false, strides, operands, e, args, count);
 }
 
+/* Strides of operand i along pieces of axis 1 of the output and within one. */
+static bool piece_strides(lowering *l, uint32_t i, const axis_pieces *pieces, tensor_view *view, ptrdiff_t *out, lower_arg *where)
+{
+	axis_pieces own;
+	ptrdiff_t stride;
+	*view = l->fused_view[i];
+	*where = (lower_arg){ ARG_FUSED, i, 0 };
+	if (view->split[1] && lower_pieces(l, view, 1, &own)) {
+		out[0] = own.step[0];
+		out[1] = own.step[1];
+		out[2] = 1;
+		return own.length == pieces->length && own.count[0] == pieces->count[0] && lower_runs_agree(&own.run, &pieces->run);
+	}
+	if (!fuse_columns(l, i, 1, &pieces->run, view, &stride, where))
+		return false;
+	out[2] = stride;
+	out[1] = stride * pieces->length;
+	out[0] = out[1] * pieces->count[1];
+	return true;
+}
+
+bool fuse_epilogue_pieces(lowering *l, size_t n, const int *axes, const axis_pieces *pieces, epilogue *e,
+                          lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
+{
+	fused_strides strides[FUSED_MAX_OPERANDS] = { { 0 } };
+	lower_arg operands[FUSED_MAX_OPERANDS];
+	for (uint32_t i = 0; l->fused && i < l->fused->operand_count; i++) {
+		tensor_view view;
+		if (!piece_strides(l, i, pieces, &view, strides[i] + n, &operands[i]) || !axis_strides(&view, n, axes, strides[i]))
+			return false;
+	}
+	return fuse_epilogue_strides(l, n + 3, n + 3, false, strides, operands, e, args, count);
+}
+
 bool fuse_epilogue(lowering *l, size_t n, const int *axes, epilogue *e, lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count)
 {
 	return fuse_epilogue_along(l, n, axes, n - 1, e, args, count);

@@ -146,18 +146,12 @@ int64_t lower_run_stride(const tensor_view *v, int axis)
 	return n ? f[by[0]].stride : 1;
 }
 
-bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out)
+/* The index and the key of a run of these factors. */
+static bool index_run(const lowering *l, uint32_t n, const axis_factor *f, const uint32_t *by, axis_run *out)
 {
-	axis_factor f[VIEW_MAX_FACTORS];
-	uint32_t by[VIEW_MAX_FACTORS];
-	memset(out, 0, sizeof *out);
-	out->stride = lower_run_stride(v, axis);
-	const uint32_t n = v->split[axis] ? factors_of(v, axis, f, by) : 0;
-	if (n < 2 || !out->stride)
-		return out->stride != 0;
+	int64_t inner[VIEW_MAX_FACTORS], count = 1;
 	if (n > RUN_MAX_FACTORS)
 		return false;
-	int64_t inner[VIEW_MAX_FACTORS], count = 1;
 	for (uint32_t i = n; i-- > 0;) {
 		inner[i] = count;
 		count *= f[i].extent;
@@ -173,10 +167,44 @@ bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out)
 	}
 	out->index = index;
 	out->key.n = n;
-	memcpy(out->key.factor, f, n * sizeof *f);
-	for (uint32_t i = 0; i < n; i++)
-		out->key.factor[i].stride /= out->stride;
+	int64_t below = 1;
+	for (uint32_t i = 0; i < n; i++) {
+		out->key.factor[by[i]] = (axis_factor){ f[by[i]].extent, below };
+		below *= f[by[i]].extent;
+	}
 	return index != NULL;
+}
+
+bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out)
+{
+	axis_factor f[VIEW_MAX_FACTORS];
+	uint32_t by[VIEW_MAX_FACTORS];
+	memset(out, 0, sizeof *out);
+	out->stride = lower_run_stride(v, axis);
+	const uint32_t n = v->split[axis] ? factors_of(v, axis, f, by) : 0;
+	return n < 2 || !out->stride ? out->stride != 0 : index_run(l, n, f, by, out);
+}
+
+bool lower_pieces(const lowering *l, const tensor_view *v, int axis, axis_pieces *out)
+{
+	axis_factor f[VIEW_MAX_FACTORS];
+	uint32_t by[VIEW_MAX_FACTORS], i = 0;
+	memset(out, 0, sizeof *out);
+	const uint32_t n = v->split[axis] ? factors_of(v, axis, f, by) : 0;
+	for (out->length = 1; i < n && f[by[i]].stride == out->length; i++)
+		out->length *= f[by[i]].extent;
+	if (n - i < 1 || n - i > 2 || !i || !index_run(l, n, f, by, &out->run))
+		return false;
+	out->run.stride = 1;
+	out->count[0] = n - i == 2 ? f[by[n - 1]].extent : 1;
+	out->step[0] = n - i == 2 ? f[by[n - 1]].stride : 0;
+	out->count[1] = f[by[i]].extent;
+	out->step[1] = f[by[i]].stride;
+	bool natural = true;
+	for (uint32_t k = 0; k < n; k++)
+		natural &= by[k] == n - 1 - k;
+	out->run.index = natural ? NULL : out->run.index;
+	return true;
 }
 
 bool lower_runs_agree(const axis_run *a, const axis_run *b)

@@ -23,9 +23,12 @@ typedef enum port_need {
 	                 axes may lie anywhere and be split */
 	PORT_TURNED,  /* axes whole, the last but one innermost */
 	PORT_INTERLEAVED, /* as PORT_LAST, but the groups of `block` channels take turns: the first channel of each, the second of each ... */
+	PORT_RUNS,    /* axis 1 in two or three pieces, the innermost of PORT_RUNS_LEAST or more side by side, others anywhere; other axes whole */
 	PORT_GROUPS,  /* three axes: the last one split, axis 1 between its two factors, which lie innermost: groups of channels */
 	PORT_BLOCKED  /* axis 1 in blocks of as many channels as a vector holds, the block innermost, the others in their order */
 } port_need;
+
+#define PORT_RUNS_LEAST 4
 
 /* Whether the channels of a PORT_LAST operand may lie permuted. */
 typedef enum port_channels {
@@ -189,6 +192,14 @@ typedef struct axis_run {
 } axis_run;
 /* False if there is no such distance, CLAST_ERROR_MEMORY aside, which leaves index NULL and n not 0. */
 bool lower_run(const lowering *l, const tensor_view *v, int axis, axis_run *out);
+/* The same where an axis lies in pieces: runs at distance 1, count[0] times count[1] of them, step apart; run.index counts through all of
+ * them. False if it does not, or is one run. */
+typedef struct axis_pieces {
+	axis_run run;
+	int64_t length; /* of a run */
+	int64_t count[2], step[2];
+} axis_pieces;
+bool lower_pieces(const lowering *l, const tensor_view *v, int axis, axis_pieces *out);
 /* The distance alone; 0: there is none. */
 int64_t lower_run_stride(const tensor_view *v, int axis);
 /* Whether two axes are permuted alike. */
@@ -215,6 +226,9 @@ bool fuse_epilogue(lowering *l, size_t n, const int *axes, epilogue *e, lower_ar
 bool fuse_epilogue_along(lowering *l, size_t n, const int *axes, size_t unit, epilogue *e,
                          lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
 
+/* The same for kernels that write axis 1 in pieces: behind the n axes come those of the pieces and of the elements of one. */
+bool fuse_epilogue_pieces(lowering *l, size_t n, const int *axes, const axis_pieces *pieces, epilogue *e,
+                          lower_arg args[1 + EPILOGUE_MAX_OPERANDS], size_t *count);
 /* The same for kernels that walk channels in blocks: axes may be AXIS_BLOCKS, the blocks of axis 1, and AXIS_IN_BLOCK, the channels of
  * one; vectors run along the last axis. */
 enum { AXIS_BLOCKS = -2, AXIS_IN_BLOCK = -3 };

@@ -51,6 +51,29 @@ static bool interleaved_serve(dim_table *t, const order *o, const shape *s, cons
 	return last->stride == need->block && dim_mul(t, last->stride, last->extent) == s->dims[1];
 }
 
+/* Whether channels lie in pieces that a kernel can write. */
+static bool runs_serve(dim_table *t, const order *o, const shape *s)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS], pieces[CLAST_MAX_RANK] = { 0 }, outside = 0;
+	dim inner[ORDER_MAX_FACTORS], length = 1;
+	bool innermost = true;
+	if (s->rank < 3 || !order_split(t, o, s, &fine, axes, inner))
+		return false;
+	for (int i = fine.n - 1; i >= 0; i--) {
+		if (axes[i] != 1) {
+			innermost = false;
+			if (pieces[axes[i]]++)
+				return false;
+		} else if (innermost) {
+			length = dim_mul(t, length, fine.factors[i].extent);
+		} else {
+			outside++;
+		}
+	}
+	return dim_is_number(length) && length >= PORT_RUNS_LEAST && outside >= 1 && outside <= 2;
+}
+
 /* Whether the last of three axes lies in two pieces around axis 1. */
 static bool groups_serve(dim_table *t, const order *o, const shape *s)
 {
@@ -90,6 +113,10 @@ uint32_t plan_port_order(clast_plan *p, const shape *s, port need, uint32_t now,
 		if (interleaved_serve(t, o, s, &need))
 			return now;
 		return interleaved_order(t, s, &need, &last) ? plan_order(p, &last) : 0;
+	case PORT_RUNS:
+		if (runs_serve(t, o, s))
+			return now;
+		return now || !order_last(t, s, &last) ? 0 : plan_order(p, &last);
 	case PORT_COLUMNS:
 		return columns_serve(t, o, s, need.unit) ? now : 0;
 	case PORT_TURNED:
@@ -256,7 +283,8 @@ size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way 
 	/* Blocks are there to be compared with: no kernel is faster with them. */
 	const bool blocks = p->seed || !strcmp(p->strategy, "blocked");
 	for (size_t i = 0; i < all; i++)
-		if (blocks || (ways[i].in != PORT_BLOCKED && ways[i].out != PORT_BLOCKED))
+		if ((blocks || (ways[i].in != PORT_BLOCKED && ways[i].out != PORT_BLOCKED)) &&
+		    !(p->device && ways[i].out == PORT_RUNS)) /* their kernels do not write such */
 			ways[kept++] = ways[i];
 	return kept;
 }

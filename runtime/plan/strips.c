@@ -112,7 +112,7 @@ static bool describe(const spec_call *c, image_call *x)
 	x->in = &p->in;
 	x->out = &p->out;
 	x->channels = p->weights.groups * p->weights.out_channels;
-	x->plain = !p->in_block && !p->out_block && (p->out_channel | 1) == 1;
+	x->plain = !p->in_block && !p->out_block && !p->out_run && (p->out_channel | 1) == 1;
 	/* Far dilated ones leave out taps only where they run whole, and their tiles are those of many images. */
 	return p->window.out[DEPTH] == 1 && p->window.kernel[DEPTH] == 1 && p->window.dilation[ROW] == 1 && p->window.dilation[PIXEL] == 1;
 }

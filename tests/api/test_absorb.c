@@ -82,10 +82,26 @@ static val branches(net *g, uint32_t *seed, const image *x, int64_t parts)
 	return net_node(g, "Concat", list, WITH(INT("axis", 1)));
 }
 
+/* To twice the height and width by a pixel shuffle behind an activation, a convolution there, and back. */
+static val finer(net *g, uint32_t *seed, const image *x, int64_t to)
+{
+	const char *const mode = pick(seed, 2) ? "DCR" : "CRD";
+	val y = conv(g, x->v, x->c, 4 * to, pick(seed, 2) ? 1 : 3);
+	if (pick(seed, 2))
+		y = net_node(g, "PRelu", IN(y, weight(g, 4 * to, 1, 1)), NULL);
+	if (pick(seed, 2))
+		y = binary(g, "Add", y, conv(g, x->v, x->c, 4 * to, 1));
+	y = net_node(g, "DepthToSpace", IN(y), WITH(INT("blocksize", 2), TEXT("mode", mode)));
+	y = conv(g, y, to, to, 3);
+	if (pick(seed, 2))
+		return net_node(g, "AveragePool", IN(y), WITH(INTS("kernel_shape", 2, 2), INTS("strides", 2, 2)));
+	return conv(g, net_node(g, "SpaceToDepth", IN(y), WITH(INT("blocksize", 2))), 4 * to, to, 1);
+}
+
 static void step(net *g, uint32_t *seed, image *x)
 {
 	const int64_t to = pick(seed, 2) ? g->e->c : g->e->d, parts = divisor(seed, x->c), a = divisor(seed, x->h), b = divisor(seed, x->w);
-	const uint32_t what = pick(seed, 13);
+	const uint32_t what = pick(seed, 14);
 	const int64_t height = x->h;
 	switch (what) {
 	case 0:
@@ -130,6 +146,10 @@ static void step(net *g, uint32_t *seed, image *x)
 		break;
 	case 11:
 		x->v = binary(g, "Add", x->v, shuffle(g, x, parts));
+		break;
+	case 12:
+		x->v = finer(g, seed, x, to);
+		x->c = to;
 		break;
 	default:
 		x->v = binary(g, "Add", x->v, unary(g, "Relu", conv(g, x->v, x->c, x->c, 1)));

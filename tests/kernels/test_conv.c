@@ -246,6 +246,12 @@ static ptrdiff_t offset_of(const conv_case *c, const ptrdiff_t *stride, const si
 	const size_t each = c->p.weights.out_channels;
 	if (c->p.out_group) /* channels are counted as they lie */
 		return at + (ptrdiff_t)(o[4] % each * c->p.weights.groups + o[4] / each) * stride[4];
+	if (c->p.out_run) {
+		const size_t run = o[4] / c->p.out_run;
+		return at + (ptrdiff_t)(run / c->p.out_runs[1]) * stride[4] +
+		       (ptrdiff_t)(run % c->p.out_runs[1]) * stride[5] +
+		       (ptrdiff_t)(o[4] % c->p.out_run) * stride[6];
+	}
 	if (!c->p.out_block)
 		return at + (ptrdiff_t)o[4] * stride[4];
 	return at + (ptrdiff_t)(o[4] / c->block) * stride[4] + (ptrdiff_t)(o[4] % c->block) * stride[5];
@@ -254,13 +260,15 @@ static ptrdiff_t offset_of(const conv_case *c, const ptrdiff_t *stride, const si
 static void check_output(const conv_case *c, const float *out, const char *isa)
 {
 	const epilogue *e = &c->p.epilogue;
-	ptrdiff_t stride[6];
+	ptrdiff_t stride[7];
 	size_t o[5], written = 0, untouched = 0;
 	copy_strides(stride, &c->p.out);
 	stride[4] = c->p.out_block                        ? c->p.out_block
 		    : c->p.out_channel && !c->p.out_group ? c->p.out_channel
 							  : 1;
-	stride[5] = 1;
+	stride[5] = stride[6] = 1;
+	if (c->p.out_run)
+		memcpy(stride + 4, c->p.out_run_stride, sizeof c->p.out_run_stride);
 	for (o[0] = 0; o[0] < c->axes[0]; o[0]++)
 		for (o[1] = 0; o[1] < c->axes[1]; o[1]++)
 			for (o[2] = c->p.window.row_begin; o[2] < c->p.window.row_end; o[2]++)
@@ -322,8 +330,8 @@ static void check(rng *r, const conv_case *c, kernel_id id, packing_id packing)
 		for (size_t i = 0; i < c->out_count; i++)
 			again[i] = is_untouched(out[i]) ? out[i] : 0;
 		run_pieces(r, t->kernel[id], &hinted, args);
-		cr_assert(same_bits(out, again, c->out_count * sizeof(float)), "%s: the hint %d %d shows", t->isa,
-			  hinted.hint.size, hinted.hint.pass);
+		cr_assert(same_bits(out, again, c->out_count * sizeof(float)), "%s: the hint %d %d shows",
+			  t->isa, hinted.hint.size, hinted.hint.pass);
 	}
 	memory_free_all();
 }
@@ -505,6 +513,68 @@ Test(conv, computes_strips_of_rows_between_rings)
 static void to_blocks(rng *r, conv_case *c, size_t block, bool in, bool out);
 
 /* block: 0, or channels in blocks. */
+/* Channels [a][b][run] at [row][a][pixel][b][run], as a pixel shuffle has them, with gaps or without; returns
+ * the span. */
+static size_t run_strides(rng *r, const conv_case *c, image_strides *s, ptrdiff_t *steps, bool gaps)
+{
+	const conv_params *p = &c->p;
+	const size_t *extent = p->window.out;
+	steps[1] = (ptrdiff_t)(p->out_run + (gaps ? rng_range(r, 0, 3) : 0));
+	s->axis[PIXEL] = steps[1] * (ptrdiff_t)p->out_runs[1] + (gaps ? (ptrdiff_t)rng_range(r, 0, 3) : 0);
+	steps[0] = s->axis[PIXEL] * (ptrdiff_t)extent[PIXEL] + (gaps ? (ptrdiff_t)rng_range(r, 0, 3) : 0);
+	s->axis[ROW] = steps[0] * (ptrdiff_t)p->out_runs[0];
+	s->axis[DEPTH] = s->axis[ROW] * (ptrdiff_t)extent[ROW];
+	s->batch = s->axis[DEPTH] * (ptrdiff_t)extent[DEPTH];
+	const size_t extents[7] = { p->batch,       extent[0],      extent[1], extent[2],
+				    p->out_runs[0], p->out_runs[1], p->out_run };
+	const ptrdiff_t strides[7] = { s->batch, s->axis[0], s->axis[1], s->axis[2], steps[0], steps[1], 1 };
+	return span(7, extents, strides);
+}
+
+/* Moves the output of a case into runs of channels, with one operand that lies alike or holds a value a
+ * channel. */
+static void to_runs(rng *r, conv_case *c)
+{
+	conv_params *p = &c->p;
+	weights_shape *s = &p->weights;
+	epilogue *e = &p->epilogue;
+	image_strides at;
+	ptrdiff_t steps[2];
+	p->out_runs[0] = rng_range(r, 1, 3);
+	p->out_runs[1] = rng_range(r, 1, 3);
+	p->out_run = rng_range(r, 1, rng_chance(r, 20) ? 40 : 9);
+	s->groups = 1;
+	s->out_channels = p->out_runs[0] * p->out_runs[1] * p->out_run;
+	const size_t taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
+	c->source.data = floats_random(r, s->out_channels * s->in_channels * taps);
+	c->source.bias = c->source.bias ? floats_random(r, s->out_channels) : NULL;
+	*e = (epilogue){ .flags = 0 };
+	random_epilogue(r, c, s->out_channels);
+	e->flags &= ~(uint32_t)EPILOGUE_RESIDUAL;
+	c->out_count = run_strides(r, c, &p->out, p->out_run_stride, rng_chance(r, 50));
+	if (!(e->flags & EPILOGUE_PROGRAM))
+		return;
+	if (e->operand[0].stride[0] > 0) {
+		c->operand = floats_random(r, run_strides(r, c, &at, steps, true));
+		copy_strides(e->operand[0].stride, &at);
+	} else {
+		steps[1] = (ptrdiff_t)p->out_run;
+		steps[0] = steps[1] * (ptrdiff_t)p->out_runs[1];
+	}
+	memcpy(e->operand[0].stride + 4, steps, sizeof steps);
+	e->operand[0].stride[6] = 1;
+}
+
+Test(conv, writes_channels_in_runs)
+{
+	rng r = { 19 };
+	for (int i = 0; i < 200; i++) {
+		conv_case c = random_case(&r, false, false, i % 20 == 0 ? 600 : 24);
+		to_runs(&r, &c);
+		check(&r, &c, KERNEL_conv_f32, PACKING_GEMM);
+	}
+}
+
 static void winograd_case(rng *r, size_t channels, bool strip, bool small, size_t block)
 {
 	conv_case c = random_case_of(r, false, false, channels, block);
@@ -539,6 +609,8 @@ static void winograd_case(rng *r, size_t channels, bool strip, bool small, size_
 		make_strip(r, &c);
 	if (block)
 		to_blocks(r, &c, block, rng_chance(r, 80), rng_chance(r, 80));
+	else if (!strip && rng_chance(r, 40))
+		to_runs(r, &c);
 	c.looser = small ? 2 : 8;
 	check(r, &c, small ? KERNEL_winograd2_f32 : KERNEL_winograd4_f32,
 	      small ? PACKING_WINOGRAD2 : PACKING_WINOGRAD4);

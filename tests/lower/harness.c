@@ -151,6 +151,10 @@ static void random_perm(uint64_t *seed, port_need need, int rank, const int *sam
 {
 	if (need == PORT_COLUMNS)
 		need = PORT_ROWS;
+	if (need == PORT_MATRIX)
+		need = below(seed, 2) ? PORT_ROWS : PORT_TURNED;
+	if (need == PORT_INTERLEAVED || need == PORT_RUNS)
+		need = PORT_LAST;
 	for (int i = 0; i < rank; i++)
 		perm[i] = i;
 	if (need == PORT_FIRST || need == PORT_ABSENT || need == PORT_GROUPS)
@@ -234,6 +238,47 @@ static void permute_channels(const port *need, tensor_view *v)
 	v->factor_count = (uint8_t)(v->factor_count + 3);
 }
 
+static void split_channels(tensor_view *v, int n)
+{
+	v->first_factor[1] = v->factor_count;
+	v->split[1] = (uint8_t)n;
+	v->factor_count = (uint8_t)(v->factor_count + n);
+}
+
+/* Channels side by side, those of the groups in turns. */
+static void interleave_channels(const port *need, tensor_view *v)
+{
+	axis_factor *f = v->factors + v->factor_count;
+	const int64_t groups = need->block ? v->dims[1] / need->block : 1;
+	if (groups < 2 || need->block < 2)
+		return;
+	f[0] = (axis_factor){ groups, 1 };
+	f[1] = (axis_factor){ need->block, groups };
+	split_channels(v, 2);
+}
+
+/* Channels in two or three pieces with pixels between them. Returns the span. */
+static int64_t channels_in_runs(lower_case *c, tensor_view *v)
+{
+	const int last = v->rank - 1;
+	const bool three = v->dims[1] % 4 == 0 && below(c->seed, 2);
+	const int64_t run = v->dims[1] / (three ? 4 : 2);
+	axis_factor *f = v->factors + v->factor_count;
+	v->strides[last] = three ? 2 * run + below(c->seed, 2) : run;
+	int64_t stride = v->strides[last] * v->dims[last];
+	f[0] = (axis_factor){ 2, stride };
+	f[1] = (axis_factor){ three ? 2 : run, three ? run : 1 };
+	f[2] = (axis_factor){ run, 1 };
+	split_channels(v, three ? 3 : 2);
+	stride *= 2;
+	for (int a = last - 1; a >= 0; a--)
+		if (a != 1) {
+			v->strides[a] = stride;
+			stride = stride * v->dims[a] + below(c->seed, 3);
+		}
+	return stride;
+}
+
 static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64_t *dims, port need, const int *same, storage *s)
 {
 	int perm[CLAST_MAX_RANK];
@@ -248,6 +293,10 @@ static void make_storage(lower_case *c, clast_dtype dtype, int rank, const int64
 		s->view.strides[perm[i]] = stride;
 		stride = stride * (dims[perm[i]] ? dims[perm[i]] : 1) + below(c->seed, 3) * below(c->seed, 2);
 	}
+	if (need.need == PORT_INTERLEAVED)
+		interleave_channels(&need, &s->view);
+	if (need.need == PORT_RUNS && dims[1] % 2 == 0 && dims[1] > 2 && dims[rank - 1] > 1)
+		stride = channels_in_runs(c, &s->view);
 	if (need.need == PORT_LAST && (need.channels == CHANNELS_TIED ? c->tied : need.channels == CHANNELS_FREE && *c->seed >> 23 & 1))
 		permute_channels(&need, &s->view);
 	s->element = clast_dtype_bytes(dtype);
@@ -434,6 +483,8 @@ static void prepare(trial *t)
 		port made = t->ports[c->n_in + j];
 		if (t->with_epilogue && made.channels == CHANNELS_FREE) /* its operands lie in orders of whole axes */
 			made.channels = CHANNELS_FIXED;
+		if (t->with_epilogue && made.need == PORT_INTERLEAVED)
+			made.need = PORT_LAST;
 		make_storage(c, t->out[j].dtype, t->out[j].shape.rank, dims, made, same, &t->outputs[j]);
 		make_storage(c, t->out[j].dtype, t->out[j].shape.rank, dims, plain, same, &t->expected[j]);
 		t->out_view[j] = t->outputs[j].view;

@@ -106,7 +106,8 @@ static plan plan_of(const conv_params *p, const span *row, const span *column)
 	    !(flags & EPILOGUE_PROGRAM))
 		g.turn_run *= g.lines;
 	const bool once = g.stretches == 1 && g.block >= g.k; /* else sums wait for what is added to them */
-	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && !once) || g.turn || g.interleave;
+	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && !once) || g.turn || g.interleave ||
+		 p->out_run;
 	g.columns = size_min(g.cut.cols + VEC, g.n);
 	if (g.interleave)
 		plan_interleaved(&g);
@@ -417,7 +418,7 @@ static void conv_run(const void *params, void *const *args, size_t begin, size_t
 static bool conv_supports(const void *params)
 {
 	const conv_params *p = params;
-	if (!whole_blocks(p) || (p->in_block && ((p->in_channel | 1) != 1 || p->in_group)))
+	if (!whole_runs(p) || !whole_blocks(p) || (p->in_block && ((p->in_channel | 1) != 1 || p->in_group)))
 		return false;
 	if (p->out_group)
 		return p->out_group == 1 && p->out_channel == (ptrdiff_t)p->weights.groups && !p->out_block &&

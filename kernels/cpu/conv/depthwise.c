@@ -440,7 +440,7 @@ static bool depthwise_supports(const void *params)
 {
 	const conv_params *p = params;
 	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && (p->in_channel | 1) == 1 &&
-	       (p->out_channel | 1) == 1 && whole_blocks(p) && groups_follow(p);
+	       (p->out_channel | 1) == 1 && whole_blocks(p) && plain_channels(p);
 }
 
 extern const compute_kernel ISA(depthwise_f32);

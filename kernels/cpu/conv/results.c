@@ -1,5 +1,6 @@
 #include "conv/results.h"
 
+#include "conv/runs.h"
 #include "copy/transpose.h"
 #include "program/run.h"
 
@@ -58,7 +59,10 @@ void results_write(const results *r)
 		const size_t count = size_min(r->end - m, p->window.out[PIXEL] - at.x);
 		const size_t position[5] = { at.n, at.z, at.y, at.x, r->channel };
 		const float *sums = r->w->sums + (m - r->begin) * g->sums_row;
-		if (p->out_block)
+		if (p->out_run)
+			runs_write(p, r->args, &at, count, r->channel, r->cols, sums, (ptrdiff_t)g->sums_row,
+				   r->w->program);
+		else if (p->out_block)
 			write_blocks(r, &at, count, sums);
 		else
 			epilogue_run(&p->epilogue, r->args, CONV_OPERANDS, 5, position, count, r->cols, sums,

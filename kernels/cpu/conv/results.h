@@ -14,7 +14,7 @@ typedef struct results {
 	const work *w;
 } results;
 
-/* Channels side by side or in blocks. sums: of the first row. */
+/* Channels side by side, in blocks or in runs. sums: of the first row. */
 #define results_write ISA(results_write)
 void results_write(const results *r);
 /* A channels-first output. */

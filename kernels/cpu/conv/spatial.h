@@ -82,10 +82,19 @@ static inline bool whole_blocks(const conv_params *p)
 	       (!p->out_block || (depthwise ? s->groups : s->out_channels) % VEC == 0);
 }
 
-/* Whether groups follow one another on both sides. */
-static inline bool groups_follow(const conv_params *p)
+/* Whether channels lie plainly: groups follow one another on both sides, and the output's are one run. */
+static inline bool plain_channels(const conv_params *p)
 {
-	return !p->in_group && !p->out_group;
+	return !p->in_group && !p->out_group && !p->out_run;
+}
+
+/* Whether results can be written in runs as they are asked for, if they are. */
+static inline bool whole_runs(const conv_params *p)
+{
+	return !p->out_run ||
+	       (!p->out_group && !p->out_block && (p->out_channel | 1) == 1 &&
+		!(p->epilogue.flags & EPILOGUE_RESIDUAL) &&
+		p->out_run * p->out_runs[0] * p->out_runs[1] == p->weights.groups * p->weights.out_channels);
 }
 
 /* Where tap 0 of output position `at` reads along axis a. */

@@ -263,7 +263,7 @@ static void transpose_run(const void *params, void *const *args, size_t begin, s
 static bool transpose_supports(const void *params)
 {
 	const conv_params *p = params;
-	return !p->in_block && !p->out_block && (!p->out_group || p->out_group == 1) &&
+	return !p->out_run && !p->in_block && !p->out_block && (!p->out_group || p->out_group == 1) &&
 	       ((p->out_channel | 1) == 1 || !(p->epilogue.flags & EPILOGUE_RESIDUAL));
 }
 

@@ -13,7 +13,7 @@
 #include <math.h>
 
 #include "checked.h"
-#include "conv/spatial.h"
+#include "conv/runs.h"
 #include "gemm/block.h"
 #include "program/run.h"
 
@@ -80,10 +80,12 @@ ALWAYS_INLINE void transform_filters(size_t m, const dvec *taps, dvec *to)
 }
 
 /* Input channel c of up to VEC output channels, whose weights begin at `from`; the others are zero. */
-static void gather_taps(const weights_source *source, const loose_float *const *from, size_t columns, size_t c, dvec *taps)
+static void gather_taps(const weights_source *source, const loose_float *const *from, size_t columns,
+			size_t c, dvec *taps)
 {
 	for (ptrdiff_t t = 0; t < 9; t++) {
-		const ptrdiff_t at = (ptrdiff_t)c * source->in + t / 3 * source->tap[1] + t % 3 * source->tap[2];
+		const ptrdiff_t at =
+			(ptrdiff_t)c * source->in + t / 3 * source->tap[1] + t % 3 * source->tap[2];
 		taps[t] = (dvec){ 0 };
 		for (size_t j = 0; j < columns; j++)
 			taps[t][j] = (double)from[j][at];
@@ -91,8 +93,8 @@ static void gather_taps(const weights_source *source, const loose_float *const *
 }
 
 /* VEC columns of all products' panels; `to` is their place in the first row of the first product. */
-ALWAYS_INLINE void pack_columns(const weights_shape *s, const weights_source *source, size_t m, const loose_float *const *from,
-				size_t columns, float *to, size_t width)
+ALWAYS_INLINE void pack_columns(const weights_shape *s, const weights_source *source, size_t m,
+				const loose_float *const *from, size_t columns, float *to, size_t width)
 {
 	dvec taps[9], u[MAX_SIDE * MAX_SIDE];
 	const size_t products = (m + 2) * (m + 2), matrix = matrix_floats(s);
@@ -106,7 +108,8 @@ ALWAYS_INLINE void pack_columns(const weights_shape *s, const weights_source *so
 	}
 }
 
-static void pack_group(const weights_shape *s, const weights_source *source, size_t m, size_t g, float *biases)
+static void pack_group(const weights_shape *s, const weights_source *source, size_t m, size_t g,
+		       float *biases)
 {
 	const size_t n = s->out_channels;
 	float *matrix = biases + bias_floats(s);
@@ -120,7 +123,8 @@ static void pack_group(const weights_shape *s, const weights_source *source, siz
 		const size_t width = panel_vectors(n, panel) * VEC;
 		for (size_t j = 0; j < columns; j++) {
 			const size_t at = g * n + col + j, q = source->out_index ? source->out_index[at] : at;
-			from[j] = source->data + (ptrdiff_t)(q / n) * source->group + (ptrdiff_t)(q % n) * source->out;
+			from[j] = source->data + (ptrdiff_t)(q / n) * source->group +
+				  (ptrdiff_t)(q % n) * source->out;
 			biases[col + j] = source->bias ? source->bias[(ptrdiff_t)q * source->bias_stride] : 0;
 		}
 		float *to = matrix + panel * (s->in_channels + 1) + (col - panel);
@@ -233,7 +237,7 @@ typedef struct work {
 	float *v, *s;
 	float **rows;   /* of s, for the products */
 	float *zeros;   /* a pixel outside the image */
-	float *results; /* of a tile, for the program */
+	float *results; /* of a tile, for the program or for runs */
 	void *program;
 	size_t bytes;
 } work;
@@ -246,7 +250,7 @@ static work work_of(const plan *g, char *scratch)
 	w.s = scratch_part(scratch, &w.bytes, products * g->tile_step * g->s_row * sizeof(float));
 	w.rows = scratch_part(scratch, &w.bytes, g->tile_step * sizeof(float *));
 	w.zeros = scratch_part(scratch, &w.bytes, g->k * sizeof(float));
-	if (g->p->epilogue.flags & EPILOGUE_PROGRAM) {
+	if (g->p->epilogue.flags & EPILOGUE_PROGRAM || g->p->out_run) {
 		w.results = scratch_part(scratch, &w.bytes, g->m * g->m * g->s_row * sizeof(float));
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	}
@@ -521,7 +525,9 @@ static void finish_run(const plan *g, void *const *args, const pixel *at, size_t
 	const conv_params *p = g->p;
 	const size_t position[5] = { at->n, at->z, at->y, at->x, channel };
 	float *out = (float *)args[CONV_OUT] + output_offset(&p->window, &p->out, at);
-	if (!p->out_block)
+	if (p->out_run)
+		runs_write(p, args, at, count, channel, cols, from, from_pixel, w->program);
+	else if (!p->out_block)
 		epilogue_run(&p->epilogue, args, CONV_OPERANDS, 5, position, count, cols, from, from_pixel,
 			     out + channel, p->out.axis[PIXEL], w->program);
 	for (size_t c = 0; p->out_block && c < cols; c += VEC) {
@@ -593,7 +599,8 @@ static bool supports(const void *params)
 	const conv_params *p = params;
 	const conv_window *w = &p->window;
 	bool ok = w->kernel[DEPTH] == 1 && w->kernel[ROW] == 3 && w->kernel[PIXEL] == 3 &&
-		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1 && whole_blocks(p) && groups_follow(p);
+		  (p->in_channel | 1) == 1 && (p->out_channel | 1) == 1 && whole_blocks(p) && !p->in_group &&
+		  !p->out_group && whole_runs(p);
 	for (int a = ROW; a <= PIXEL; a++)
 		ok = ok && w->stride[a] == 1;
 	return ok && p->weights.in_channels > 0;

@@ -277,7 +277,7 @@ static bool first_supports(const void *params)
 {
 	const conv_params *p = params;
 	return p->in.axis[PIXEL] == 1 && p->out.axis[PIXEL] == 1 && !p->window.in_ring &&
-	       !p->window.out_ring && groups_follow(p) &&
+	       !p->window.out_ring && plain_channels(p) &&
 	       (!(p->epilogue.flags & EPILOGUE_RESIDUAL) || p->epilogue.residual[3] == 1);
 }
 

@@ -326,7 +326,7 @@ static bool unit_pixels(const image_strides *in, const image_strides *out, const
 static bool depthwise_supports(const void *params)
 {
 	const conv_params *p = params;
-	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && groups_follow(p) &&
+	return p->weights.in_channels == 1 && p->weights.out_channels == 1 && plain_channels(p) &&
 	       unit_pixels(&p->in, &p->out, &p->window, &p->epilogue);
 }
 
