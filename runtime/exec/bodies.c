@@ -79,7 +79,10 @@ clast_status host_body(call *c, int body, size_t n_in, const tensor_view *const 
 	const node *n = &p->model->nodes[f->step->node];
 	if (body < 0 || (uint32_t)body >= n->n_bodies)
 		return fail(r->d, CLAST_ERROR_MODEL, "a subgraph is missing");
+	const graph *g = &p->model->graphs[n->bodies[body]];
 	const plan_block *b = &p->blocks[n->bodies[body]];
+	if (g->refusal)
+		return fail(r->d, CLAST_ERROR_MODEL, "the subgraph that is taken contradicts the shapes: %s", g->refusal);
 	uint32_t capture = f->step->captures;
 	for (int j = 0; j < body; j++)
 		capture += p->blocks[n->bodies[j]].capture_count;

@@ -168,6 +168,17 @@ static clast_status run_group_references(run *r, const plan_step *step)
 	return s;
 }
 
+/* What a loop that never runs leaves has to have a shape. */
+static void expect_output(run *r, uint32_t pv, tensor_view *v)
+{
+	const clast_plan *p = r->s->plan;
+	int64_t dims[CLAST_MAX_RANK];
+	int rank;
+	if (spec_declared_shape(&r->late, pv, dims, &rank))
+		view_dense(v, CLAST_UNDEFINED, rank, dims, NULL);
+	v->dtype = p->model->values[p->facts[r->spec->block->first_fact + p->values[pv].fact]].dtype;
+}
+
 clast_status run_reference(run *r, const plan_step *step)
 {
 	if (step->fused != NO_ID)
@@ -195,6 +206,8 @@ clast_status run_reference(run *r, const plan_step *step)
 		views[i].rank = -1;
 		if (x->known)
 			views[i] = run_resolve(r, x);
+		else if (n->n_bodies && i >= step->n_in)
+			expect_output(r, pv, &views[i]);
 		if (i < step->n_in)
 			f.in[i] = &views[i];
 		else

@@ -51,6 +51,7 @@ typedef struct graph {
 	size_t input_count, output_count, input_capacity, output_capacity, name_capacity;
 	value_id *captures;          /* values of outer graphs used here or deeper; kept by graph_sort */
 	size_t capture_count, capture_capacity;
+	const char *refusal;         /* why the graph cannot run: a branch that contradicts the shapes at hand, which matters if it is taken */
 } graph;
 
 /* A domain and its version that a model was written against. */

@@ -70,14 +70,18 @@ static clast_status infer_body(const infer_in *in, int body, size_t n_in, const 
 	if (m->graphs[g].input_count != n_in || m->graphs[g].output_count != n_out)
 		return fail(d, CLAST_ERROR_MODEL, "subgraph %s: expected %zu inputs and %zu outputs, found %zu and %zu",
 		            quote(m->graphs[g].name).text, n_in, n_out, m->graphs[g].input_count, m->graphs[g].output_count);
+	clast_diag own = { 0 };
 	clast_status s = CLAST_OK;
 	for (size_t i = 0; !s && i < n_in; i++)
-		s = store(m, m->graphs[g].inputs[i], &inputs[i], d);
+		s = store(m, m->graphs[g].inputs[i], &inputs[i], &own);
 	for (size_t i = 0; !s && i < m->graphs[g].node_count; i++)
-		s = graph_infer_node(m, m->graphs[g].nodes[i], d);
+		s = graph_infer_node(m, m->graphs[g].nodes[i], &own);
 	for (size_t i = 0; !s && i < n_out; i++)
 		value_infer(m, m->graphs[g].outputs[i], &outputs[i]);
-	return s;
+	m->graphs[g].refusal = s ? bump_string(&m->region, own.message, strlen(own.message)) : NULL;
+	if (s && d)
+		*d = own;
+	return s && !m->graphs[g].refusal ? fail_memory(d, 0) : s;
 }
 
 /* Small integer constants are followed as known elements; made once, kept with the value. */

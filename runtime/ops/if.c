@@ -50,17 +50,22 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 		return fail_memory(d, 0);
 	const int64_t *cond = infer_numbers(in, 0, &n);
 	const bool only_yes = cond && cond[0], only_no = cond && !cond[0];
-	const clast_status then_status = infer_branch(in, at->then_branch, yes, only_no ? NULL : d);
-	const clast_status else_status =
-		infer_branch(in, at->else_branch, no, only_yes || then_status ? NULL : d);
-	/* A branch that never runs may contradict the shapes at hand; functions written for any rank do. */
-	s = only_no ? else_status : then_status ? then_status : only_yes ? CLAST_OK : else_status;
+	clast_diag then_diag = { 0 }, else_diag = { 0 };
+	const clast_status then_status = infer_branch(in, at->then_branch, yes, &then_diag);
+	const clast_status else_status = infer_branch(in, at->else_branch, no, &else_diag);
+	/* A branch that never runs may contradict the shapes at hand; functions written for any rank do. Where data decide, that is an
+	 * error when it is taken. */
+	const bool no_alone = only_no || (!cond && then_status == CLAST_ERROR_MODEL);
+	const bool yes_alone = !no_alone && (only_yes || else_status == CLAST_ERROR_MODEL);
+	s = no_alone ? else_status : then_status ? then_status : yes_alone ? CLAST_OK : else_status;
+	if (s && d)
+		*d = s == else_status && (no_alone || !then_status) ? else_diag : then_diag;
 	for (size_t i = 0; i < in->n_out && !s; i++) {
 		char what[32];
 		snprintf(what, sizeof what, "output %zu", i);
 		const bool present = out->out[i].present;
-		out->out[i] = only_no ? no[i] : yes[i];
-		if (!cond)
+		out->out[i] = no_alone ? no[i] : yes[i];
+		if (!no_alone && !yes_alone)
 			s = body_unify(in, &out->out[i], &no[i], what, d);
 		out->out[i].present = present;
 	}

@@ -213,7 +213,8 @@ static clast_status walk(clast_model *m, graph_id g, clast_diag *d)
 		const graph_id taken = s || m->nodes[id].dead ? NO_ID : branch_take(m, id);
 		/* Inferring the node has inferred its bodies; what is constant inside can be folded now. */
 		for (uint32_t j = 0; !s && j < m->nodes[id].n_bodies; j++)
-			s = walk(m, m->nodes[id].bodies[j], d);
+			if (!m->graphs[m->nodes[id].bodies[j]].refusal)
+				s = walk(m, m->nodes[id].bodies[j], d);
 		if (!s && taken != NO_ID)
 			s = branch_inline(m, id, taken, d);
 	}

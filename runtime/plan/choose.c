@@ -394,7 +394,7 @@ static clast_status choose_graph(chooser *x, graph_id g)
 	const graph *in = &m->graphs[g];
 	uint64_t state = x->p->seed * 0x9E3779B97F4A7C15u + g + 1;
 	clast_status s = CLAST_OK;
-	for (size_t i = 0; !s && i < in->node_count; i++) {
+	for (size_t i = 0; !s && !in->refusal && i < in->node_count; i++) {
 		const node *n = &m->nodes[in->nodes[i]];
 		if (!n->n_bodies) {
 			s = choose_node(x, in->nodes[i], &state);

@@ -102,7 +102,7 @@ static clast_status list_visits(layout *l, graph_id g)
 {
 	const graph *x = &l->m->graphs[g];
 	clast_status s = CLAST_OK;
-	for (size_t i = 0; !s && i < x->node_count; i++) {
+	for (size_t i = 0; !s && !x->refusal && i < x->node_count; i++) {
 		const node *n = &l->m->nodes[x->nodes[i]];
 		if (n->n_bodies && !add_visit(l, x->nodes[i], true))
 			return fail_memory(l->d, 0);

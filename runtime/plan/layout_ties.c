@@ -114,6 +114,8 @@ static clast_status untied_values(layout *l, group_builder *b, node_id id, bool 
 		s = untied(l, b, id, END_IN, 0, i, n->in[i]);
 	for (uint32_t j = 0; !s && j < n->n_bodies; j++) {
 		const graph *g = &l->m->graphs[n->bodies[j]];
+		if (g->refusal)
+			continue;
 		for (size_t i = 0; !s && enters && i < g->input_count; i++)
 			s = untied(l, b, id, END_BODY_IN, j, (uint32_t)i, g->inputs[i]);
 		for (size_t i = 0; !s && !enters && i < g->output_count; i++)

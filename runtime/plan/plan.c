@@ -481,7 +481,7 @@ static clast_status view_nodes(builder *b, graph_id id)
 {
 	clast_plan *p = b->p;
 	const graph *g = &b->m->graphs[id];
-	for (size_t i = 0; i < g->node_count; i++) {
+	for (size_t i = 0; !g->refusal && i < g->node_count; i++) {
 		const node *n = &b->m->nodes[g->nodes[i]];
 		node_view *v = &b->views[g->nodes[i]];
 		const size_t count = (size_t)n->n_in + n->n_out;
@@ -621,6 +621,8 @@ static clast_status build_block(builder *b, graph_id id, const node *owner, uint
 static clast_status build_blocks(builder *b, graph_id g, const node *owner, uint32_t body)
 {
 	clast_status s = CLAST_OK;
+	if (b->m->graphs[g].refusal)
+		return CLAST_OK;
 	for (size_t i = 0; !s && i < b->m->graphs[g].node_count; i++) {
 		const node *n = &b->m->nodes[b->m->graphs[g].nodes[i]];
 		for (uint32_t j = 0; !s && j < n->n_bodies; j++)
@@ -633,6 +635,8 @@ static clast_status build_blocks(builder *b, graph_id g, const node *owner, uint
 static void copy_steps(builder *b, graph_id g, const plan_step *from, size_t *count)
 {
 	plan_block *k = &b->p->blocks[g];
+	if (b->m->graphs[g].refusal)
+		return;
 	memcpy(b->p->steps + *count, from + k->first_step, k->step_count * sizeof *from);
 	k->first_step = (uint32_t)*count;
 	*count += k->step_count;

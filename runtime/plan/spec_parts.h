@@ -26,6 +26,8 @@ void spec_touch(specialisation *s, uint32_t base, uint32_t step);
 void spec_hold(specialisation *s, uint32_t base, uint32_t pv);
 /* The dense view of a value in its order. */
 bool spec_dense_view(specialisation *s, uint32_t pv, tensor_view *v);
+/* What the model knows of a value's shape, whose extents become 0 where they depend on data. */
+bool spec_declared_shape(specialisation *s, uint32_t pv, int64_t *dims, int *rank);
 /* New storage in the arena for an output. */
 clast_status spec_allocate(specialisation *s, uint32_t pv, uint32_t step, clast_diag *d);
 

@@ -74,6 +74,21 @@ static bool substitute_symbols(specialisation *s, order *o)
 	return fine && numbers_only(o);
 }
 
+bool spec_declared_shape(specialisation *s, uint32_t pv, int64_t *dims, int *rank)
+{
+	const clast_model *m = s->plan->model;
+	const value *v = &m->values[s->plan->facts[s->block->first_fact + s->plan->values[pv].fact]];
+	pthread_mutex_t *lock = &s->plan->model->lock;
+	pthread_mutex_lock(lock); /* another plan of the model may be in the making */
+	const bool bound = bind_symbols(s);
+	*rank = v->rank;
+	for (int a = 0; bound && a < v->rank; a++)
+		if (dim_eval(m->dims, v->dims[a], s->symbols, &dims[a]) || dims[a] < 0)
+			dims[a] = 0;
+	pthread_mutex_unlock(lock);
+	return bound && v->rank >= 0;
+}
+
 /* An order with numbers in place of symbols. */
 static bool evaluate_order(specialisation *s, order *o)
 {
@@ -112,8 +127,10 @@ clast_status spec_allocate(specialisation *s, uint32_t pv, uint32_t step, clast_
 {
 	spec_place *x = place_of(s, pv);
 	size_t bytes;
-	if (!spec_dense_view(s, pv, &x->view))
-		return fail(d, CLAST_ERROR_UNSUPPORTED, "a value's order depends on an extent that is not known");
+	if (!spec_dense_view(s, pv, &x->view)) { /* its order names extents that this block does not know: kernels take any */
+		const infer_value *f = fact_of(s, pv);
+		view_dense(&x->view, f->dtype, f->shape.rank, f->shape.dims, NULL);
+	}
 	if (!tensor_bytes(x->view.dtype, (size_t)x->view.rank, x->view.dims, &bytes))
 		return fail(d, CLAST_ERROR_LIMIT, "the size of value %s overflows",
 		            quote(s->plan->model->values[s->plan->facts[s->block->first_fact + s->plan->values[pv].fact]].name).text);

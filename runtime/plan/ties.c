@@ -53,6 +53,8 @@ bool plan_tie(const clast_model *m, const node *n, size_t index, tie *t)
 	add_end(t, END_IN, 0, x.in, n->in, n->n_in);
 	for (uint32_t j = 0; j < n->n_bodies; j++) {
 		const graph *g = &m->graphs[n->bodies[j]];
+		if (g->refusal)
+			continue;
 		add_end(t, END_BODY_IN, j, x.body_in, g->inputs, g->input_count);
 		add_end(t, END_BODY_OUT, j, x.body_out, g->outputs, g->output_count);
 	}

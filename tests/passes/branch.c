@@ -80,6 +80,15 @@ Test(branch, what_runs_must_fit)
 	clast_model *m;
 	cr_assert_eq(run(0, &m), CLAST_ERROR_MODEL);
 	model_release(m);
-	cr_assert_eq(run(-1, &m), CLAST_ERROR_MODEL);
+}
+
+Test(branch, what_may_run_is_refused_when_it_does)
+{
+	clast_model *m;
+	cr_assert_eq(run(-1, &m), CLAST_OK);
+	cr_expect_null(m->graphs[1].refusal);
+	cr_expect_not_null(m->graphs[2].refusal);
+	cr_expect(m->graphs[2].refusal && strstr(m->graphs[2].refusal, "Split"), "%s", m->graphs[2].refusal);
+	cr_expect_eq(m->values[m->graphs[0].outputs[0]].dims[0], 1);
 	model_release(m);
 }
