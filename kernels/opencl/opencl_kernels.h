@@ -48,7 +48,7 @@ typedef bool (*opencl_make)(const opencl_target *t, const void *params, uint32_t
 /* Tuning: the calls of some kernels can be made in several variants, numbered from 1, which differ in tile, group and use of local memory.
  * Their results are the same but for the rounding of edges. opencl_make() makes the one that target.variant names, and returns false where
  * it suits neither device nor call; then there is still number 0. Whoever measures them keeps the text, not the number, which is that of a
- * place in a list. A kernel without variants has a count of 1. */
+ * place in a list. A kernel without variants has a count of 1. Builds with CLBlast take number opencl_variant_count(KERNEL_gemm_f32) as its. */
 uint32_t opencl_variant_count(kernel_id id); /* with number 0 */
 void opencl_variant_text(kernel_id id, uint32_t variant, char *text, size_t room);
 

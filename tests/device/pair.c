@@ -86,7 +86,7 @@ void pair_each_variant(kernel_id kernel, void (*each_case)(rng *r))
 	rng r = { 40 };
 	char number[16];
 	const uint32_t count = variants_of(kernel);
-	for (uint32_t v = 1; v < count; v++) {
+	for (uint32_t v = 1; v <= count; v++) { /* the last is that of CLBlast, else no variant at all */
 		snprintf(number, sizeof number, "%u", v);
 		setenv("CLAST_OPENCL_VARIANT", number, 1);
 		pair_open();

@@ -121,6 +121,9 @@ static void close_device(device *base)
 {
 	opencl_device *x = (opencl_device *)base;
 	opencl_release_programs(x);
+#if CLAST_CLBLAST
+	opencl_blas_forget();
+#endif
 	if (x->context)
 		x->cl->clReleaseContext(x->context);
 	pthread_mutex_destroy(&x->lock);
@@ -192,6 +195,11 @@ static clast_status create_call(device *dev, kernel_id kernel, const void *param
                                 device_call **out, clast_diag *d)
 {
 	opencl_device *x = (opencl_device *)dev;
+#if CLAST_CLBLAST
+	const clast_status taken = opencl_blas_create(x, kernel, params, region, out, d);
+	if (taken != CLAST_ERROR_UNSUPPORTED)
+		return taken;
+#endif
 	const opencl_make make = opencl_kernel(kernel);
 	opencl_work *w = make ? mem_alloc(&x->memory, sizeof *w) : NULL;
 	opencl_program *compiled = NULL;

@@ -37,6 +37,7 @@ struct device_call {
 	uint32_t operands;
 	size_t args_bytes;
 	size_t global[3], local[3];
+	bool blas; /* CLBlast's, which args describe */
 	unsigned char args[];
 };
 
@@ -103,5 +104,15 @@ typedef struct opencl_binary {
 bool opencl_cache_read(opencl_device *x, const uint64_t key[2], opencl_binary *out);
 /* Failures are of no consequence and stay silent. */
 void opencl_cache_write(const uint64_t key[2], const opencl_binary *b);
+
+/* ---- CLBlast (clblast.c), where it is built in ---- */
+
+#if CLAST_CLBLAST
+/* CLAST_ERROR_UNSUPPORTED without a message where the target's variant is another or the product is none of its kind. */
+clast_status opencl_blas_create(const opencl_device *x, kernel_id kernel, const void *params, bump *region, device_call **out,
+                                clast_diag *d);
+clast_status opencl_blas_launch(opencl_queue *q, const device_call *c, const device_arg *args, cl_event *event, clast_diag *d);
+void opencl_blas_forget(void);
+#endif
 
 #endif

@@ -87,6 +87,10 @@ clast_status opencl_launch(device_queue *base, const device_call *c, size_t n, c
 {
 	opencl_queue *q = (opencl_queue *)base;
 	opencl_device *x = q->device;
+#if CLAST_CLBLAST
+	if (c->blas)
+		return opencl_blas_launch(q, c, args, opencl_stamp_next(q, DEVICE_KERNEL, 0), d);
+#endif
 	if (!c->program)
 		return CLAST_OK;
 	pthread_mutex_lock(&x->lock);
