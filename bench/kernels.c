@@ -424,6 +424,9 @@ static void bench_all(const char *filter)
 	bench_gemm(1, 197, 192, 768, true, false, filter);
 	bench_gemm(1, 256, 256, 256, false, false, filter);
 	bench_gemm(1, 1024, 1024, 1024, false, false, filter);
+	bench_gemm(1, 1024, 1024, 1024, true, false, filter);
+	bench_gemm(1, 1000, 1000, 1000, false, false, filter);
+	bench_gemm(1, 1024, 1024, 1024, false, true, filter);
 	bench_gemm(12, 197, 197, 64, false, true, filter);
 	bench_gemm(12, 197, 64, 197, false, false, filter);
 	for (int last = 0; last < 2; last++) {

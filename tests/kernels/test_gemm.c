@@ -228,6 +228,16 @@ Test(gemm, cuts_large_products_into_tasks)
 	}
 }
 
+/* Tasks of the same columns share what the first of them packed. */
+Test(gemm, cuts_large_products_of_runtime_operands_both_ways)
+{
+	rng r = { 27 };
+	for (int i = 0; i < 3; i++) {
+		const gemm_case c = random_case(&r, 470 + (size_t)i, 250, i == 2 ? 700 : 40, false);
+		check(&r, &c);
+	}
+}
+
 /* a of ones, b of 0.1: a chain of equal terms rounds the same way again and again. */
 static gemm_case equal_terms(rng *r, size_t k, bool packed, float bias)
 {

@@ -12,10 +12,24 @@ typedef struct plan {
 	size_t block; /* of k */
 	cut cut;
 	bool copy_a;
+	bool keep_b; /* all k of a task's columns are packed at once, and serve the tasks of other rows after it */
 	bool sums; /* sums are kept in scratch until the epilogue has run */
 	size_t sums_row;
 	size_t sums_rows; /* 0: for all rows of a task; else some at a time */
 } plan;
+
+/* The least columns of a task. A large product of runtime operands is cut into few columns at a time, because
+ * every task may have to copy its rows: as many as stay near when they are packed, but enough tasks to share. */
+static size_t least_columns(const gemm_params *p, size_t batch, bool copy_a)
+{
+	const size_t least = copy_a ? 64 : 32, rows = div_up(p->m, 16 * TILE_ROWS);
+	if (p->packed || rows < 2)
+		return least;
+	size_t cols = size_min(p->n, 262144 / size_max(1, p->k));
+	while (cols > least && rows * (p->n / cols) * batch < 16)
+		cols /= 2;
+	return size_max(least, cols);
+}
 
 static plan plan_of(const gemm_params *p)
 {
@@ -28,7 +42,8 @@ static plan plan_of(const gemm_params *p)
 	/* Without packed weights every task packs the columns that it multiplies: that wants many rows to
 	 * pay. */
 	g.cut = product_cut(p->m, p->n, p->k, g.batch, p->packed ? TILE_ROWS : 16 * TILE_ROWS,
-			    g.copy_a ? 64 : 32, p->hint.size);
+			    least_columns(p, g.batch, g.copy_a), p->hint.size);
+	g.keep_b = !p->packed && (p->k + 1) * (g.cut.cols + VEC) <= 524288;
 	const uint32_t flags = p->epilogue.flags;
 	g.sums = flags & EPILOGUE_PROGRAM || (flags & EPILOGUE_RESIDUAL && g.block < p->k);
 	const size_t cols = size_min(g.cut.cols + VEC, p->n);
@@ -51,6 +66,9 @@ typedef struct work {
 	size_t a_row;
 	float *sums;
 	void *program;
+	/* Whose columns b holds, from which on, with keep_b; NULL: nobody's. */
+	const float *b_of;
+	size_t b_col;
 	size_t bytes;
 } work;
 
@@ -67,7 +85,9 @@ static work work_of(const plan *g, char *scratch)
 	if (g->copy_a)
 		w.a = scratch_part(scratch, &w.bytes, g->cut.rows * w.a_row * sizeof(float));
 	if (!p->packed)
-		w.b = scratch_part(scratch, &w.bytes, cols * (g->block + 1) * sizeof(float));
+		w.b = scratch_part(scratch, &w.bytes,
+				   cols * (g->keep_b ? p->k + div_up(p->k, g->block) + 1 : g->block + 1) *
+					   sizeof(float));
 	if (g->sums)
 		w.sums = scratch_part(scratch, &w.bytes,
 				      (g->sums_rows ? g->sums_rows : g->cut.rows) * g->sums_row *
@@ -100,20 +120,34 @@ static void copy_rows(const gemm_params *p, const float *a, size_t rows, size_t 
 	}
 }
 
+/* Rows of b that lie as they are read, one after the other through all panels: rows far apart, each on a page of
+ * its own, are then visited once. */
+static void pack_rows(const gemm_params *p, const float *b, size_t count, size_t col, size_t col_end, float *to)
+{
+	for (size_t k = 0; k < count; k++) {
+		const float *from = b + (ptrdiff_t)k * p->b_row;
+		float *panel = to;
+		for (size_t c = col, width; c < col_end; c += width, panel += width * (count + 1)) {
+			width = panel_vectors(p->n, c) * VEC;
+			copy_floats(panel + (k + 1) * width, from + c, size_min(width, p->n - c));
+		}
+	}
+}
+
 /* Packs `count` rows of the columns [col, col_end) of b, with biases of 0. */
 static void pack_columns(const gemm_params *p, const float *b, size_t count, size_t col, size_t col_end,
 			 float *to)
 {
-	for (size_t width; col < col_end; col += width, to += width * (count + 1)) {
-		width = panel_vectors(p->n, col) * VEC;
-		const size_t used = size_min(width, p->n - col);
-		const float *from = b + (ptrdiff_t)col * p->b_col;
-		float *rows = to + width;
-		memset(to, 0, (used < width ? width * (count + 1) : width) * sizeof(float));
+	float *panel = to;
+	for (size_t c = col, width; c < col_end; c += width, panel += width * (count + 1)) {
+		width = panel_vectors(p->n, c) * VEC;
+		const size_t used = size_min(width, p->n - c);
+		const float *from = b + (ptrdiff_t)c * p->b_col;
+		float *rows = panel + width;
+		memset(panel, 0, (used < width ? width * (count + 1) : width) * sizeof(float));
 		if (p->b_col == 1)
-			for (size_t k = 0; k < count; k++)
-				copy_floats(rows + k * width, from + (ptrdiff_t)k * p->b_row, used);
-		else if (p->b_row == 1)
+			continue;
+		if (p->b_row == 1)
 			transpose_floats(from, p->b_col, rows, (ptrdiff_t)width, count, used);
 		else
 			for (size_t j = 0; j < used; j++)
@@ -121,6 +155,8 @@ static void pack_columns(const gemm_params *p, const float *b, size_t count, siz
 					rows[k * width + j] =
 						from[(ptrdiff_t)k * p->b_row + (ptrdiff_t)j * p->b_col];
 	}
+	if (p->b_col == 1)
+		pack_rows(p, b, count, col, col_end, to);
 }
 
 static ptrdiff_t batch_offset(const ptrdiff_t *stride, const size_t *at)
@@ -139,15 +175,15 @@ typedef struct place {
 
 static place place_of(const plan *g, size_t task)
 {
+	const size_t tasks = g->cut.row_tasks * g->cut.col_tasks, index = task % tasks;
+	const size_t row = g->keep_b ? index % g->cut.row_tasks : index / g->cut.col_tasks;
+	const size_t col = g->keep_b ? index / g->cut.row_tasks : index % g->cut.col_tasks;
 	place at;
-	at.col = task % g->cut.col_tasks * g->cut.cols;
-	at.col_end = at.col + g->cut.cols;
-	if (task % g->cut.col_tasks + 1 == g->cut.col_tasks)
-		at.col_end = g->p->n;
-	task /= g->cut.col_tasks;
-	at.row = task % g->cut.row_tasks * g->cut.rows;
+	at.col = col * g->cut.cols;
+	at.col_end = col + 1 == g->cut.col_tasks ? g->p->n : at.col + g->cut.cols;
+	at.row = row * g->cut.rows;
 	at.row_end = size_min(g->p->m, at.row + g->cut.rows);
-	task /= g->cut.row_tasks;
+	task /= tasks;
 	for (int i = GEMM_BATCH_AXES; i-- > 0;) {
 		at.batch[i] = task % g->p->batch[i];
 		task /= g->p->batch[i];
@@ -155,12 +191,24 @@ static place place_of(const plan *g, size_t task)
 	return at;
 }
 
-static void multiply(const plan *g, void *const *args, const place *at, product *prod, const work *w)
+/* The columns of a task from step k on, packed; where they are kept, those of the last task may serve. */
+static const float *packed_columns(const plan *g, const float *b, const place *at, size_t k, size_t count,
+				   const work *w)
+{
+	const size_t width = div_up(at->col_end - at->col, VEC) * VEC;
+	float *to = g->keep_b ? w->b + width * (k + k / g->block) : w->b;
+	if (!g->keep_b || w->b_of != b || w->b_col != at->col)
+		pack_columns(g->p, b + (ptrdiff_t)k * g->p->b_row, count, at->col, at->col_end, to);
+	return to;
+}
+
+static void multiply(const plan *g, void *const *args, const place *at, product *prod, work *w)
 {
 	const gemm_params *p = g->p;
 	const float *a = (const float *)args[GEMM_A] + batch_offset(p->a_batch, at->batch) +
 			 (ptrdiff_t)at->row * p->a_row;
 	const ptrdiff_t matrix = batch_offset(p->b_batch, at->batch);
+	const float *b = (const float *)args[GEMM_B] + matrix;
 	for (size_t k = 0; k < p->k || k == 0; k += g->block) {
 		prod->k_count = size_min(g->block, p->k - k);
 		prod->first = k == 0;
@@ -172,9 +220,7 @@ static void multiply(const plan *g, void *const *args, const place *at, product 
 			prod->packed_k = p->k;
 			prod->k_begin = k;
 		} else {
-			const float *b = (const float *)args[GEMM_B] + matrix + (ptrdiff_t)k * p->b_row;
-			pack_columns(p, b, prod->k_count, at->col, at->col_end, w->b);
-			prod->packed = w->b;
+			prod->packed = packed_columns(g, b, at, k, prod->k_count, w);
 			prod->packed_col = at->col;
 			prod->packed_k = prod->k_count;
 			prod->k_begin = 0;
@@ -188,6 +234,8 @@ static void multiply(const plan *g, void *const *args, const place *at, product 
 		}
 		product_run(prod);
 	}
+	w->b_of = b;
+	w->b_col = at->col;
 }
 
 /* Where rows lie that follow another order than those of a. */
@@ -289,7 +337,7 @@ static void finish_rows(void *context, size_t row, size_t rows)
 	finish(s->g, s->args, s->at, s->at->row + row, s->at->row + row + rows, s->w);
 }
 
-static void run_task(const plan *g, void *const *args, size_t task, const work *w)
+static void run_task(const plan *g, void *const *args, size_t task, work *w)
 {
 	const gemm_params *p = g->p;
 	const epilogue *e = &p->epilogue;
@@ -333,7 +381,7 @@ static void run_task(const plan *g, void *const *args, size_t task, const work *
 static void gemm_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
 {
 	const plan g = plan_of(params);
-	const work w = work_of(&g, scratch);
+	work w = work_of(&g, scratch);
 	for (size_t task = begin; task < end; task++)
 		run_task(&g, args, task, &w);
 }
