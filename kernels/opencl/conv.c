@@ -79,12 +79,18 @@ static void image_arguments(opencl_work *w, const conv_params *p, conv_args *a, 
 {
 	work_define(w, "IN_BLOCKED", p->in_block != 0);
 	work_define(w, "OUT_BLOCKED", p->out_block != 0);
+	work_define(w, "OUT_RUNS", p->out_run != 0);
 	work_define(w, "IN_GROUPED", p->in_group != 0);
 	work_define(w, "OUT_GROUPED", p->out_group != 0);
 	a->in_group = work_int(w, p->in_group);
 	a->out_group = work_int(w, p->out_group);
 	work_span(w, 1, &p->weights.groups, &p->in_group);
 	work_span(w, 1, &p->weights.groups, &p->out_group);
+	a->out_run = work_int(w, (ptrdiff_t)p->out_run);
+	a->out_runs = work_int(w, (ptrdiff_t)p->out_runs[1]);
+	work_span(w, p->out_run ? 2 : 0, p->out_runs, p->out_run_stride);
+	for (int i = 0; i < 2; i++)
+		a->out_run_stride[i] = work_int(w, p->out_run_stride[i]);
 	a->block = work_int(w, (ptrdiff_t)p->block);
 	a->in_block = work_int(w, p->in_block);
 	a->out_block = work_int(w, p->out_block);
@@ -112,10 +118,10 @@ static void image_arguments(opencl_work *w, const conv_params *p, conv_args *a, 
 	}
 }
 
-/* A vector of channels stays in its block. */
+/* A vector of channels stays in its block or run. */
 static uint32_t vector_within(uint32_t vector, const conv_params *p)
 {
-	while (p->block && p->block % vector)
+	while ((p->block && p->block % vector) || (p->out_run && p->out_run % vector))
 		vector /= 2;
 	return vector;
 }
@@ -147,7 +153,8 @@ static void conv_arguments(opencl_work *w, const conv_params *p, conv_args *a)
 	a->weights = work_int(w, (ptrdiff_t)f.begin);
 	(void)work_int(w, (ptrdiff_t)f.weights); /* they are counted in 32 bits */
 	const work_strides turns = strides_of_turns(p);
-	work_epilogue(w, &p->epilogue, p->out_group ? &turns : NULL, p->out_block || p->out_group ? 6 : 5, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a->e);
+	const size_t axes = p->out_run ? 7 : p->out_block || p->out_group ? 6 : 5;
+	work_epilogue(w, &p->epilogue, p->out_group ? &turns : NULL, axes, CONV_RESIDUAL, CONV_RESIDUAL + 1, &a->e);
 }
 
 /* Vectors of fewer channels where there are few. */
@@ -207,7 +214,7 @@ static bool make_conv(const opencl_target *t, const conv_params *given, opencl_w
 {
 	conv_params p = *given;
 	const weights_shape *s = &p.weights;
-	if (rings(&p.window) || p.out_run || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
+	if (rings(&p.window) || !packed_form_of(s).fits || !s->out_channels || !s->in_channels || (transposed && p.block))
 		return false;
 	if (!transposed)
 		flatten(&p);
@@ -252,7 +259,7 @@ bool opencl_make_winograd2_f32(const opencl_target *t, const void *params, uint3
 	const work_variant group = { .group_x = WINOGRAD_ITEMS, .group_y = 1 };
 	conv_args a = { 0 };
 	(void)present;
-	if (!work_takes_winograd(t) || rings(v) || p->out_run || p->weights.groups != 1 || v->pad[DEPTH] || v->in[DEPTH] != v->out[DEPTH] ||
+	if (!work_takes_winograd(t) || rings(v) || p->weights.groups != 1 || v->pad[DEPTH] || v->in[DEPTH] != v->out[DEPTH] ||
 	    !packed_form_of(&p->weights).fits || vector_within(t->vector, p) != t->vector)
 		return false;
 	const size_t tiles = p->batch * v->out[DEPTH] * tiles_along(v, ROW) * tiles_along(v, PIXEL), n = p->weights.out_channels;

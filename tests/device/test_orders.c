@@ -203,3 +203,37 @@ Test(orders, convolutions_read_and_write_groups_that_take_turns)
 		pair_run(&x, 1e-5, "groups that take turns");
 	}
 }
+
+/* Output channels in runs, as a pixel shuffle has them: an image twice as high and wide. */
+Test(orders, convolutions_write_runs_of_channels)
+{
+	static const size_t runs[] = { 3, 8, 1, 4, 6, 16 };
+	rng r = { 35 };
+	for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+		const size_t run = runs[i];
+		conv_params p = { .batch = rng_range(&r, 1, 2), .out_run = run, .out_runs = { 2, 2 } };
+		weights_shape *s = &p.weights;
+		pair x;
+		window_of(&r, &p.window);
+		*s = (weights_shape){ .groups = 1, .in_channels = rng_range(&r, 1, 9), .out_channels = 4 * run };
+		memcpy(s->kernel, p.window.kernel, sizeof s->kernel);
+		p.out_run_stride[1] = (ptrdiff_t)run;
+		p.out.axis[PIXEL] = 2 * p.out_run_stride[1];
+		p.out_run_stride[0] = p.out.axis[PIXEL] * (ptrdiff_t)p.window.out[PIXEL];
+		p.out.axis[ROW] = 2 * p.out_run_stride[0];
+		p.out.axis[DEPTH] = p.out.batch = p.out.axis[ROW] * (ptrdiff_t)p.window.out[ROW];
+		const size_t count = (size_t)p.out.batch * p.batch;
+		pair_begin(&x, KERNEL_conv_f32, &p);
+		pair_floats(&x, CONV_IN, &r, last_image(&p.in, p.batch, p.window.in, s->in_channels));
+		pair_floats(&x, CONV_OUT, &r, count);
+		const weights_source w = weights_for(&r, s);
+		pair_weights(&x, CONV_WEIGHTS, PACKING_GEMM, s, &w);
+		if (i % 2) {
+			const ptrdiff_t stride[7] = { p.out.batch, p.out.axis[0], p.out.axis[1], p.out.axis[2], p.out_run_stride[0],
+				                      p.out_run_stride[1], 1 };
+			scale_by_operand(&r, &x, &p.epilogue, &p.out, 0, count);
+			memcpy(p.epilogue.operand[0].stride, stride, sizeof stride);
+		}
+		pair_run(&x, 1e-5, "runs of channels");
+	}
+}

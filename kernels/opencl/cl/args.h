@@ -25,6 +25,7 @@ typedef struct conv_args {
 	INT in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
 	INT in_stride[5], out_stride[5]; /* batch, depth, row, pixel, channel */
 	INT in_group, out_group;     /* from group to group, where that is not their channels */
+	INT out_run, out_runs, out_run_stride[2]; /* channels of a run, runs of the inner axis */
 	INT block, in_block, out_block; /* channels of a block, and from block to block, where they lie in blocks */
 	INT zeros;                   /* where those begin */
 	epilogue_args e;

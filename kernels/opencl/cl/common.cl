@@ -108,7 +108,7 @@ typedef float weight;
 #endif
 
 /* Where channel c of group g lies, and what the epilogue calls it. IN_BLOCKED, OUT_BLOCKED: channels lie in blocks, each an image of
- * its own; a vector of channels never leaves its block. IN_GROUPED, OUT_GROUPED: groups have a stride of their own. */
+ * its own; OUT_RUNS: they lie in runs, in two axes of them. A vector of channels never leaves its block or run. IN_GROUPED, OUT_GROUPED: groups have a stride of their own. */
 #if IN_BLOCKED
 #define IN_CHANNEL(g, c) (((g) * a.in_channels + (c)) / a.block * a.in_block + ((g) * a.in_channels + (c)) % a.block)
 #elif IN_GROUPED
@@ -119,6 +119,12 @@ typedef float weight;
 #if OUT_BLOCKED
 #define OUT_CHANNEL(g, c) (((g) * a.out_channels + (c)) / a.block * a.out_block + ((g) * a.out_channels + (c)) % a.block)
 #define CHANNEL_AXES(g, c) ((g) * a.out_channels + (c)) / a.block, ((g) * a.out_channels + (c)) % a.block
+#elif OUT_RUNS
+#define RUN(g, c) (((g) * a.out_channels + (c)) / a.out_run)
+#define IN_RUN(g, c) (((g) * a.out_channels + (c)) % a.out_run)
+#define OUT_CHANNEL(g, c) \
+	(RUN(g, c) / a.out_runs * a.out_run_stride[0] + RUN(g, c) % a.out_runs * a.out_run_stride[1] + IN_RUN(g, c))
+#define CHANNEL_AXES(g, c) RUN(g, c) / a.out_runs, RUN(g, c) % a.out_runs, IN_RUN(g, c)
 #elif OUT_GROUPED
 #define OUT_CHANNEL(g, c) ((g) * a.out_group + (c) * a.out_stride[4])
 #define CHANNEL_AXES(g, c) g, c
