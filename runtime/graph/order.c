@@ -212,6 +212,22 @@ bool order_transpose(dim_table *t, const order *o, const shape *s, const int *pe
 	return true;
 }
 
+bool order_innermost(dim_table *t, const order *o, const shape *s, int axis, order *out)
+{
+	order fine;
+	int axes[ORDER_MAX_FACTORS];
+	dim inner[ORDER_MAX_FACTORS];
+	if (!refine(t, o, s, &fine, axes, inner))
+		return false;
+	out->n = 0;
+	for (int innermost = 0; innermost < 2; innermost++)
+		for (int i = 0; i < fine.n; i++)
+			if ((axes[i] == axis) == innermost && !append(out, fine.factors[i].stride, fine.factors[i].extent))
+				return false;
+	normalise(t, out);
+	return true;
+}
+
 bool order_axes(dim_table *t, const order *o, const shape *s, int *perm)
 {
 	order fine;

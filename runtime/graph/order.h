@@ -47,6 +47,8 @@ bool order_refine(dim_table *t, const order *o, const shape *s, order *out);
 bool order_split(dim_table *t, const order *o, const shape *s, order *out, int *axes, dim *inner);
 /* The order of Transpose(x, perm) when nothing moves; s is the shape of x. */
 bool order_transpose(dim_table *t, const order *o, const shape *s, const int *perm, order *out);
+/* The order with the factors of one axis moved innermost, among themselves as they were. */
+bool order_innermost(dim_table *t, const order *o, const shape *s, int axis, order *out);
 /* Memory axes as logical axes, outermost first, for orders that keep every axis whole: perm[i] is the axis at place i. Axes of
  * extent 1 are put where they keep the permutation closest to row-major. False if an axis is split. */
 bool order_axes(dim_table *t, const order *o, const shape *s, int *perm);

@@ -203,6 +203,24 @@ static void propagate_broadcast(layout *l, node_id id)
 		}
 }
 
+/* What a kernel that writes its last axis innermost makes of orders that others want: their axes as they are but for this one. */
+static void propagate_rows(layout *l, node_id id)
+{
+	const node *n = &l->m->nodes[id];
+	const port *need = port_of(l, id, n->n_in);
+	const value_id v = n->out[0];
+	shape s;
+	order o;
+	if ((need->need != PORT_ROWS && need->need != PORT_MATRIX && need->need != PORT_COLUMNS) || !need->unit)
+		return;
+	value_shape(l->m, v, &s);
+	for (uint32_t i = 0; i < l->values[v].n; i++) {
+		const uint32_t from = l->values[v].order[i];
+		if (plan_port_order(l->p, &s, *need, from, from) != from && order_innermost(l->m->dims, &l->p->orders[from], &s, s.rank - 1, &o))
+			layout_add(l, v, plan_order(l->p, &o));
+	}
+}
+
 static void propagate(layout *l, node_id id)
 {
 	const node *n = &l->m->nodes[id];
@@ -235,6 +253,7 @@ static void propagate(layout *l, node_id id)
 	if (out == NO_ID || !has_class(l, out))
 		return;
 	propagate_alike(l, id);
+	propagate_rows(l, id);
 	const bool tied = layout_ties_axes(l, id, n);
 	for (uint32_t k = 0; k < count; k++) {
 		const value_id v = operand_of(n, k);
