@@ -286,7 +286,7 @@ static bool split_in_two(const tensor_view *v, axis_factor *pixels, axis_factor 
 	for (int i = 0; i < 2; i++) {
 		*channels = f[i];
 		*pixels = f[1 - i];
-		if (channels->stride == 1 && v->strides[1] == channels->extent)
+		if (channels->stride == 1 && (v->dims[1] == 1 || v->strides[1] == channels->extent))
 			return true;
 	}
 	return false;

@@ -79,8 +79,11 @@ static bool groups_serve(dim_table *t, const order *o, const shape *s)
 {
 	order fine;
 	axis_digits last, groups;
-	if (s->rank != 3 || !order_refine(t, o, s, &fine) || !order_digits(t, o, s, 2, &last) || !order_digits(t, o, s, 1, &groups) ||
-	    last.n != 2 || groups.n != 1 || fine.n < 3)
+	if (s->rank != 3 || !order_refine(t, o, s, &fine) || !order_digits(t, o, s, 2, &last) || !order_digits(t, o, s, 1, &groups) || last.n != 2)
+		return false;
+	if (s->dims[1] == 1) /* a single group lies around nothing */
+		return last.innermost && last.whole;
+	if (groups.n != 1 || fine.n < 3)
 		return false;
 	const order_factor *f = &fine.factors[fine.n - 3]; /* outermost of the three */
 	return f[0].extent == last.digit[0].extent && f[2].extent == last.digit[1].extent && f[0].stride == last.digit[0].stride &&

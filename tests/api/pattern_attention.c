@@ -89,13 +89,23 @@ static val group_affine(net *g, val x)
 	return binary(g, "Add", binary(g, "Mul", x, weight(g, g->e->c, 1, 1)), weight(g, g->e->c, 1, 1));
 }
 
-void pattern_group_norm_by_instances(net *g)
+static void group_norm_by_instances(net *g, int64_t groups)
 {
 	const extents *e = g->e;
-	const val image = stem(g), x = reshape(g, image, 0, e->g, -1);
-	const val y = net_node(g, "InstanceNormalization", IN(x, weight(g, e->g), weight(g, e->g)), NULL);
+	const val image = stem(g), x = reshape(g, image, 0, groups, -1);
+	const val y = net_node(g, "InstanceNormalization", IN(x, weight(g, groups), weight(g, groups)), NULL);
 	const val z = group_affine(g, binary(g, "Reshape", y, unary(g, "Shape", image)));
 	net_output(g, conv(g, unary(g, "Relu", z), e->c, e->d, 3));
+}
+
+void pattern_group_norm_by_instances(net *g)
+{
+	group_norm_by_instances(g, g->e->g);
+}
+
+void pattern_group_norm_of_one_group(net *g)
+{
+	group_norm_by_instances(g, 1);
 }
 
 void pattern_group_norm(net *g)
