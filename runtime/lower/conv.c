@@ -3,6 +3,7 @@
 
 #include "conv_attrs.h"
 #include "lower.h"
+#include "patches.h"
 
 static bool is_onnx(const lower_node *x, const char *name)
 {
@@ -437,6 +438,9 @@ static clast_status lower_transpose(lowering *l)
 		return s;
 	if (!g.out_channels || !g.in_channels)
 		return CLAST_ERROR_UNSUPPORTED;
+	const clast_status patches = lower_patches(l, &g);
+	if (patches != CLAST_ERROR_UNSUPPORTED)
+		return patches;
 	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
 	set_window(&g, &p);
 	set_shape(&g, out, in, &p);

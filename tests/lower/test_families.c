@@ -62,6 +62,25 @@ Test(families, convolutions)
 	}
 }
 
+/* Kernels as large as their stride; few output channels become columns of one product. */
+Test(families, patches)
+{
+	EACH_TRIAL(s) {
+		const int64_t in = random_channels(&s, 40), out = between(&s, 1, 5), pads[4] = { 0 };
+		const int64_t kernel[2] = { between(&s, 1, 4), between(&s, 1, 4) };
+		const int64_t x[4] = { between(&s, 1, 3), in, between(&s, 1, 9), between(&s, 1, 20) }, w[4] = { in, out, kernel[0], kernel[1] };
+		lower_case *c = case_new("ConvTranspose", 11, &s);
+		case_attr_ints(c, "kernel_shape", 2, kernel);
+		case_attr_ints(c, "strides", 2, kernel);
+		case_attr_ints(c, "pads", 4, pads);
+		case_input(c, 4, x);
+		case_constant(c, 4, w);
+		if (below(&s, 2))
+			case_constant(c, 1, &out);
+		case_run(c, "conv_transpose", below(&s, 2));
+	}
+}
+
 Test(families, products)
 {
 	EACH_TRIAL(s) {
