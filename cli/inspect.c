@@ -157,6 +157,9 @@ static void print_certificate(const options *o, const clast_plan_report *r)
 	printf("\nby %s these orders cost %llu %s; ", objective, (unsigned long long)r->layout_cost, unit);
 	if (r->optimal)
 		printf("that no others cost less is proved\n");
+	else if (r->left_out && r->layout_bound == r->layout_cost)
+		printf("that none cost less is proved of those weighed: %zu orders and ways were too many, the first at %s\n", r->left_out,
+		       r->left_out_at);
 	else if (r->layout_bound)
 		printf("that none cost less than %llu is proved: a gap of %llu\n", (unsigned long long)r->layout_bound,
 		       (unsigned long long)(r->layout_cost - r->layout_bound));

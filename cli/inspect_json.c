@@ -50,6 +50,8 @@ static void write_certificate(emitter *j, const options *o, const clast_plan_rep
 	emit_count(j, "lower_bound", r->layout_bound);
 	emit_count(j, "gap", r->layout_cost - r->layout_bound);
 	emit_boolean(j, "optimal", r->optimal);
+	emit_count(j, "left_out", r->left_out);
+	emit_string(j, "left_out_at", r->left_out_at);
 	emit_end_object(j);
 }
 

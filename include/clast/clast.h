@@ -351,6 +351,10 @@ typedef struct clast_plan_report {
 	/* Of a plan made with `tune`: layers that have a choice; those timed for it now, the others being known already; and those that do not
 	 * run as they would without. */
 	size_t tuned_layers, timed_layers, changed_layers;
+	/* Orders and ways to run a node that were too many to be weighed; then `optimal` is false, and cost and bound are those of the others.
+	 * left_out_at: "value x" or "node y", where the first of them are; "" if there are none. Lives as long as the plan. */
+	size_t left_out;
+	const char *left_out_at;
 } clast_plan_report;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *report);

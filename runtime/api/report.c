@@ -89,6 +89,9 @@ clast_status clast_plan_get_report(const clast_plan *plan, clast_plan_report *re
 	/* The bound is that of all costs of the layout problem; where it meets them, what is moved inside is least too. */
 	r.optimal = plan->layout_bound && plan->layout_bound == plan->layout_cost;
 	r.optimal |= !r.transposes && !plan->layout_cost;
+	r.optimal &= !plan->left_out;
+	r.left_out = plan->left_out;
+	r.left_out_at = plan->left_out_at ? plan->left_out_at : "";
 	r.lower_bound_bytes = r.optimal ? r.transpose_bytes : 0;
 	r.layout_cost = plan->layout_cost;
 	r.layout_bound = plan->layout_bound;

@@ -284,19 +284,26 @@ static unsigned tile_of(const conv_params *p, unsigned most, const lower_choice 
 	return most && suits_winograd(p, TILE_2_EXTENT) ? 2 : 0;
 }
 
+/* Window and channels at representative extents; false if those do not fit. */
+static bool params_of(const lower_node *x, conv_params *p)
+{
+	conv_geometry g;
+	clast_diag unused = { 0 };
+	*p = (conv_params){ 0 };
+	if (conv_geometry_of(x->n->attrs, x->in[0].shape.rank, x->in[0].shape.dims, x->in[1].data->dims, &g, &unused) || !g.in_channels)
+		return false;
+	set_window(&g, p);
+	set_shape(&g, (size_t)(g.out_channels / g.group), (size_t)(g.in_channels / g.group), p);
+	return true;
+}
+
 static size_t choices_conv(const lower_node *x, const port *ports, unsigned most, lower_choice *choice)
 {
-	const tensor_view *w = x->in[1].data;
-	conv_geometry g;
-	conv_params p = { 0 };
-	clast_diag unused = { 0 };
+	conv_params p;
 	size_t n = 1;
-	if (ports[0].need != PORT_LAST || ports[x->n->n_in].need != PORT_LAST ||
-	    conv_geometry_of(x->n->attrs, x->in[0].shape.rank, x->in[0].shape.dims, w->dims, &g, &unused) || !g.in_channels)
+	if (ports[0].need != PORT_LAST || ports[x->n->n_in].need != PORT_LAST || !params_of(x, &p))
 		return 0;
-	const size_t out = (size_t)(g.out_channels / g.group), in = (size_t)(g.in_channels / g.group);
-	set_window(&g, &p);
-	set_shape(&g, out, in, &p);
+	const size_t out = p.weights.out_channels, in = p.weights.in_channels;
 	const lower_choice own = { .tile = (uint8_t)tile_of(&p, most, NULL) };
 	choice[0] = own;
 	for (unsigned tile = suits_winograd(&p, 1) ? most : 0; tile; tile -= 2)
@@ -305,7 +312,7 @@ static size_t choices_conv(const lower_node *x, const port *ports, unsigned most
 	if (own.tile)
 		choice[n++] = (lower_choice){ .tile = 0 };
 	const int64_t taps = (int64_t)(p.window.kernel[0] * p.window.kernel[1] * p.window.kernel[2]);
-	if (n == 1 && !(g.group > 1 && in == 1 && out == 1))
+	if (n == 1 && !(p.weights.groups > 1 && in == 1 && out == 1))
 		return lower_product_choices(own, (int64_t)in * taps, (int64_t)out, n, choice);
 	for (int size = 1; size >= -1; size -= 2)
 		choice[n++] = (lower_choice){ .tile = own.tile, .hint.size = (int8_t)size };
@@ -390,9 +397,11 @@ static size_t ways_conv(const lower_node *x, lower_way *way)
 	/* Columns are gathered once for each output pixel. */
 	const double columns = out / (double)(w->dims[0] ? w->dims[0] : 1) * depth * taps;
 	const bool depthwise = w->dims[1] == 1 && x->in[0].shape.dims[1] == w->dims[0] && w->dims[0] > 1;
-	const bool square = w->rank == 4 && w->dims[2] == 3 && w->dims[3] == 3;
+	conv_params p;
+	const unsigned tile = !depthwise && x->tile && params_of(x, &p) ? tile_of(&p, x->tile, NULL) : 0;
 	size_t n = 0;
-	way[n++] = (lower_way){ PORT_LAST, PORT_LAST, depthwise ? 3 * flops : square && depth >= 32 ? flops / 1.6 : flops, bytes };
+	/* Tiles of 2 take 0.6 of the direct form's time, tiles of 4 0.62 to 0.79 of that (docs/performance.md). */
+	way[n++] = (lower_way){ PORT_LAST, PORT_LAST, depthwise ? 3 * flops : flops / (tile == 4 ? 2.4 : tile ? 1.6 : 1), bytes };
 	way[n++] = (lower_way){ PORT_FIRST, PORT_FIRST, depthwise ? 12 * flops : flops + 30 * columns, bytes };
 	const int64_t block = (int64_t)cpu_kernels_get()->vector, in_channels = x->in[0].shape.dims[1], groups = in_channels / w->dims[1];
 	const bool blocks_in = in_channels % block == 0 && (depthwise || groups == 1 || w->dims[1] % block == 0);

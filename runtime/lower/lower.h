@@ -50,6 +50,7 @@ typedef struct lower_node {
 	const clast_model *m;
 	const node *n;
 	const infer_value *in, *out; /* in[i].data is set for constants */
+	unsigned tile; /* as in lowering; where ways are asked for */
 } lower_node;
 
 /* One of the ways in which a family can run a node: what it needs of the orders of input 0 and output 0, and what it costs on one core.

@@ -281,7 +281,8 @@ size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way 
 		for (int a = 0; a < facts[i].shape.rank; a++)
 			facts[i].shape.dims[a] = plan_extent(p, facts[i].shape.dims[a]);
 	}
-	const size_t all = family->ways(&(lower_node){ p->model, n, facts, facts + n->n_in }, ways);
+	const unsigned tile = p->tiles ? p->tiles[n - p->model->nodes] : 0;
+	const size_t all = family->ways(&(lower_node){ p->model, n, facts, facts + n->n_in, tile }, ways);
 	size_t kept = 0;
 	/* Blocks are there to be compared with: no kernel is faster with them. */
 	const bool blocks = p->seed || !strcmp(p->strategy, "blocked");

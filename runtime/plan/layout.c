@@ -2,11 +2,27 @@
  *
  * A class is a value, of whichever graph: a body that captures a value of a graph around it reads the same class. Costs are bytes of
  * conversions, as often as a run makes them; unknown extents count as plan_extent says. */
+#include <stdio.h>
 #include <string.h>
 
 #include "layout.h"
 #include "solve.h"
 #include "strategy.h"
+
+void layout_leave_out(layout *l, size_t count, value_id v, node_id id)
+{
+	clast_plan *p = l->p;
+	char text[300];
+	if (count && !p->left_out) {
+		if (id != NO_ID)
+			snprintf(text, sizeof text, "node %s", node_name(l->m, id));
+		else
+			snprintf(text, sizeof text, "value %s", v == NO_ID ? "" : l->m->values[v].name);
+		p->left_out_at = bump_string(&p->region, text, strlen(text));
+		l->failed |= !p->left_out_at;
+	}
+	p->left_out += count;
+}
 
 /* What the ports of a node need from now on: those of the way whose orders were chosen. */
 static void settle(layout *l, node_id id)
@@ -131,6 +147,8 @@ clast_status layout_choose(clast_plan *p, node_view *views, const uint32_t *outp
 	if (!s) {
 		layout_find_candidates(&l);
 		s = l.failed ? fail_memory(d, 0) : layout_build(&l, output_orders);
+		if (!s && l.failed)
+			s = fail_memory(d, 0);
 	}
 	if (!s)
 		s = !strcmp(how->name, "min") || l.p->wishes ? solve_min(&l) : solve_by(&l, how, &options);

@@ -6,12 +6,12 @@
 #include "plan.h"
 #include "problem.h"
 
-/* Orders of one value, far beyond what networks need (ShuffleNet: 8): a bound of memory. */
+/* Orders of one value, far beyond what networks need (ShuffleNet: 8): a bound of memory. What does not fit is counted. */
 #define LAYOUT_MAX_CANDIDATES 256
 
 typedef struct candidates {
-	uint32_t n, class;
-	uint32_t *order; /* indices into plan.orders */
+	uint32_t n, class, refused;
+	uint32_t *order; /* indices into plan.orders: n candidates, then those refused */
 	size_t capacity;
 } candidates;
 
@@ -42,6 +42,7 @@ typedef struct layout {
 	uint32_t *slots;         /* scratch: orders of the inputs of a join */
 	size_t slot_capacity;
 	problem problem;
+	value_id grown;          /* the last value that got another candidate */
 	bool changed, failed;    /* failed: out of memory */
 	clast_diag *d;
 } layout;
@@ -85,6 +86,9 @@ static inline bool same_rank(const layout *l, value_id a, value_id b)
 
 /* The orders that values may lie in: row-major, what kernels ask for, and what follows from those, until nothing new turns up. */
 void layout_find_candidates(layout *l);
+/* Notes that the problem lacks `count` orders of a value, or ways to run a node, so that nothing is proved about them. One of value and
+ * node is NO_ID. */
+void layout_leave_out(layout *l, size_t count, value_id v, node_id id);
 /* The problem: a class for each value, groups for each node, the contract of inputs and outputs. */
 clast_status layout_build(layout *l, const uint32_t *output_orders);
 /* Orders that one end of a tie leaves to the others. */

@@ -2,7 +2,23 @@
  * backwards, until nothing new turns up. */
 #include "layout.h"
 
-#define MAX_SWEEPS 8
+/* Each takes orders through the whole graph, once in each direction; networks need two or three. */
+#define MAX_SWEEPS 64
+#define MAX_REFUSED 4096
+
+static void refuse(layout *l, candidates *c, uint32_t made)
+{
+	for (uint32_t i = 0; i < c->refused; i++)
+		if (c->order[c->n + i] == made)
+			return;
+	if (c->refused == MAX_REFUSED)
+		return;
+	if (!grow(&l->p->memory, &c->order, &c->capacity, (size_t)c->n + c->refused + 1, sizeof *c->order)) {
+		l->failed = true;
+		return;
+	}
+	c->order[c->n + c->refused++] = made;
+}
 
 void layout_add(layout *l, value_id v, uint32_t made)
 {
@@ -11,14 +27,19 @@ void layout_add(layout *l, value_id v, uint32_t made)
 		l->failed = true;
 		return;
 	}
-	if (!has_class(l, v) || c->n == LAYOUT_MAX_CANDIDATES || find(c, made) != NO_ID)
+	if (!has_class(l, v) || find(c, made) != NO_ID)
 		return;
+	if (c->n == LAYOUT_MAX_CANDIDATES) {
+		refuse(l, c, made);
+		return;
+	}
 	if (!grow(&l->p->memory, &c->order, &c->capacity, c->n + 1, sizeof *c->order)) {
 		l->failed = true;
 		return;
 	}
 	c->order[c->n++] = made;
 	l->changed = true;
+	l->grown = v;
 }
 
 static void add_last(layout *l, value_id v)
@@ -331,4 +352,7 @@ void layout_find_candidates(layout *l)
 		for (size_t i = l->visit_count; i-- > 0;)
 			propagate(l, l->visits[i].node);
 	}
+	for (value_id v = 0; v < l->m->value_count; v++)
+		layout_leave_out(l, l->values[v].refused, v, NO_ID);
+	layout_leave_out(l, l->changed, l->grown, NO_ID);
 }

@@ -28,13 +28,6 @@ uint64_t layout_value_cost(const layout *l, value_id id)
 	return runs == 0 ? 1 : once > most / runs ? most : once * runs;
 }
 
-/* Whether only conversions count and not what kernels take. That makes sense within the kernels of one order alone: a network that stays
- * in row-major order converts nothing and is slow. */
-static bool only_conversions(const layout *l)
-{
-	return l->p->objective == OBJECTIVE_COUNT || l->p->objective == OBJECTIVE_BYTES;
-}
-
 static clast_status add_class(layout *l, value_id v)
 {
 	candidates *c = &l->values[v];
@@ -75,8 +68,10 @@ static clast_status add_class(layout *l, value_id v)
 
 bool group_port(layout *l, group_builder *b, value_id v, bool produced, node_id node_number, uint32_t input)
 {
-	if (b->ports == GROUP_MAX_PORTS)
+	if (b->ports == GROUP_MAX_PORTS) {
+		b->left_out++;
 		return false;
+	}
 	b->owner[b->ports] = (port_owner){ node_number, input };
 	b->port[b->ports++] = (problem_port){ .class = l->values[v].class, .produced = produced };
 	return true;
@@ -132,6 +127,7 @@ clast_status group_done(layout *l, group_builder *b)
 	uint32_t unused;
 	if (!b->ports || !b->configs)
 		return CLAST_OK;
+	layout_leave_out(l, b->left_out, NO_ID, b->owner[0].node);
 	if (!grow(&l->p->memory, &l->owner, &l->owner_capacity, l->owner_count + b->ports, sizeof *l->owner))
 		return fail_memory(l->d, 0);
 	const clast_status s = keep_wishes(l, b);
@@ -142,14 +138,18 @@ clast_status group_done(layout *l, group_builder *b)
 	return problem_add_group(&l->problem, b->ports, b->port, b->configs, b->cost, b->order, b->native, &unused, l->d);
 }
 
-bool group_has_room(const group_builder *b)
+bool group_keep(group_builder *b)
 {
-	return b->configs < GROUP_MAX_CONFIGS && (b->configs + 1) * b->ports <= GROUP_MAX_ENTRIES;
+	const bool room = b->configs < GROUP_MAX_CONFIGS && (b->configs + 1) * b->ports <= GROUP_MAX_ENTRIES;
+	b->left_out += !room;
+	b->configs += room;
+	return room;
 }
 
 void group_reset(group_builder *b)
 {
 	b->ports = b->configs = 0;
+	b->left_out = 0;
 	b->native = PROBLEM_NONE;
 }
 
@@ -163,12 +163,13 @@ static clast_status single(layout *l, group_builder *b, value_id v, bool produce
 	group_reset(b);
 	group_port(l, b, v, produced, id, input);
 	value_shape(l->m, v, &s);
-	for (uint32_t i = 0; i < c->n && group_has_room(b); i++) {
+	for (uint32_t i = 0; i < c->n; i++) {
 		const bool admitted = plan_port_order(l->p, &s, *need, c->order[i], c->order[i]) == c->order[i];
 		if (!admitted)
 			continue;
 		b->cost[b->configs] = 0;
-		b->order[b->configs++] = (uint16_t)i;
+		b->order[b->configs] = (uint16_t)i;
+		group_keep(b);
 	}
 	return group_done(l, b);
 }
@@ -224,7 +225,7 @@ static clast_status same_group(layout *l, group_builder *b, node_id id, bool by_
 	const node *n = &l->m->nodes[id];
 	const value_id out = n->out[0], base[] = { out, by_axes ? n->in[0] : out };
 	group_reset(b);
-	for (uint32_t k = 0; k < n->n_in + n->n_out && b->ports < GROUP_MAX_PORTS; k++) {
+	for (uint32_t k = 0; k < n->n_in + n->n_out; k++) {
 		const value_id v = operand_of(n, k);
 		const port_need need = port_of(l, id, k)->need;
 		if (has_class(l, v) && l->values[v].class != NO_ID && (by_axes ? same_rank(l, v, out) && need != PORT_ABSENT : need == PORT_SAME || follows_output(l, id, k)))
@@ -232,9 +233,10 @@ static clast_status same_group(layout *l, group_builder *b, node_id id, bool by_
 	}
 	for (int side = 0; side < 1 + by_axes; side++) {
 		const candidates *c = &l->values[base[side]];
-		for (uint32_t i = 0; i < c->n && group_has_room(b); i++) {
+		for (uint32_t i = 0; i < c->n; i++) {
 			b->cost[b->configs] = 0;
-			b->configs += tied_orders(l, b, id, by_axes, base[side], c->order[i]);
+			if (tied_orders(l, b, id, by_axes, base[side], c->order[i]))
+				group_keep(b);
 		}
 	}
 	return group_done(l, b);
@@ -249,111 +251,23 @@ static clast_status view_group(layout *l, group_builder *b, node_id id)
 	group_reset(b);
 	group_port(l, b, n->in[0], false, id, 0);
 	group_port(l, b, n->out[0], true, id, n->n_in);
-	for (uint32_t i = 0; i < x->n && group_has_room(b); i++) {
+	for (uint32_t i = 0; i < x->n; i++) {
 		uint32_t to;
 		const uint32_t at = plan_view_order(l->p, n, x->order[i], &to) ? find(y, to) : NO_ID;
 		if (at == NO_ID)
 			continue;
 		b->order[b->configs * 2] = (uint16_t)i;
 		b->order[b->configs * 2 + 1] = (uint16_t)at;
-		b->cost[b->configs++] = 0;
+		b->cost[b->configs] = 0;
+		group_keep(b);
 	}
 	const uint32_t first_in = find(x, 0), first_out = find(y, 0);
 	uint32_t to;
-	if (group_has_room(b) && first_in != NO_ID && first_out != NO_ID && !(plan_view_order(l->p, n, 0, &to) && to == 0)) {
+	if (first_in != NO_ID && first_out != NO_ID && !(plan_view_order(l->p, n, 0, &to) && to == 0)) {
 		b->order[b->configs * 2] = (uint16_t)first_in; /* a copy */
 		b->order[b->configs * 2 + 1] = (uint16_t)first_out;
-		b->cost[b->configs++] = layout_value_cost(l, n->out[0]);
-	}
-	return group_done(l, b);
-}
-
-static double way_time(const layout *l, node_id id, const lower_way *way)
-{
-	const plan_times *t = l->p->times;
-	for (size_t i = 0; t && i < t->node[id].count; i++)
-		if (t->node[id].way[i].in == way->in && t->node[id].way[i].out == way->out)
-			return t->node[id].way[i].ns;
-	return lower_time(way->flops, way->bytes) * (t ? t->estimate : 1);
-}
-
-/* What a way costs more than the fastest: in nanoseconds where times were measured, else in bytes of conversions that take as long, each of
- * which is read and written. */
-static uint64_t way_cost(const layout *l, node_id id, const lower_way *ways, size_t count, size_t at)
-{
-	double least = way_time(l, id, &ways[0]);
-	for (size_t i = 1; i < count; i++) {
-		const double t = way_time(l, id, &ways[i]);
-		least = t < least ? t : least;
-	}
-	const double more = (way_time(l, id, &ways[at]) - least) / (l->p->times ? 1 : lower_time(0, 2)) *
-	                    (double)l->p->runs[l->m->nodes[id].graph];
-	return only_conversions(l) ? 0 : more < 1e10 ? (uint64_t)more : (uint64_t)1e10;
-}
-
-/* Whether some order serves a way other than the first, which alone would leave input and output independent of one another. */
-static bool ways_matter(layout *l, node_id id, const lower_way *ways, size_t count)
-{
-	const node *n = &l->m->nodes[id];
-	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
-	if (port_of(l, id, 0)->channels == CHANNELS_TIED)
-		return true;
-	for (size_t i = 1; i < count; i++) {
-		bool in = false, out = false;
-		for (uint32_t p = 0; !in && p < x->n; p++)
-			in = layout_serves_way(l, id, 0, ways[i].in, x->order[p]);
-		for (uint32_t q = 0; in && !out && q < y->n; q++)
-			out = layout_serves_way(l, id, n->n_in, ways[i].out, y->order[q]);
-		if (in && out)
-			return true;
-	}
-	return false;
-}
-
-/* Input 0 and output 0 together, a configuration for each way of the family. Counting conversions makes sense within the kernels of one
- * order only: a network that stays in row-major order converts nothing and is slow. */
-static bool add_pair(group_builder *b, uint32_t in, uint32_t out, uint64_t cost)
-{
-	if (!group_has_room(b))
-		return false;
-	b->order[b->configs * 2] = (uint16_t)in;
-	b->order[b->configs * 2 + 1] = (uint16_t)out;
-	b->cost[b->configs++] = cost;
-	return true;
-}
-
-static clast_status way_group(layout *l, group_builder *b, node_id id, const lower_way *ways, size_t count)
-{
-	const node *n = &l->m->nodes[id];
-	const candidates *x = &l->values[n->in[0]], *y = &l->values[n->out[0]];
-	const bool all = !only_conversions(l) || strcmp(l->p->strategy, "min");
-	const bool tied = port_of(l, id, 0)->channels == CHANNELS_TIED;
-	bool room = true;
-	group_reset(b);
-	group_port(l, b, n->in[0], false, id, 0);
-	group_port(l, b, n->out[0], true, id, n->n_in);
-	for (size_t i = 0; i < count; i++) {
-		const bool alike = ways[i].alike || (tied && ways[i].in == PORT_LAST && ways[i].out == PORT_LAST);
-		const uint32_t in = layout_way_order(l, n->in[0], ways[i].in), out = layout_way_order(l, n->out[0], ways[i].out);
-		const uint64_t cost = way_cost(l, id, ways, count, i);
-		if (!all && i && !ways[i].alike && ways[i].in != ways[0].in && ways[i].out != ways[0].out)
-			continue;
-		if (find(x, in) != NO_ID && find(y, out) != NO_ID && layout_serves_way(l, id, 0, ways[i].in, in) &&
-		    layout_serves_way(l, id, n->n_in, ways[i].out, out)) { /* what the way is made for comes first */
-			b->native = i ? b->native : b->configs;
-			room = add_pair(b, find(x, in), find(y, out), cost);
-		}
-		for (uint32_t p = 0; p < x->n; p++) {
-			if (!layout_serves_way(l, id, 0, ways[i].in, x->order[p]))
-				continue;
-			const uint32_t kept = alike ? layout_carry(l, n->in[0], x->order[p], n->out[0]) : NO_ID;
-			for (uint32_t q = 0; room && q < y->n; q++) {
-				const uint32_t o = y->order[q];
-				if ((x->order[p] != in || o != out) && layout_serves_way(l, id, n->n_in, ways[i].out, o) &&
-				    (alike ? o == kept : !tied || (x->order[p] == in && o == out)))
-					room = add_pair(b, p, q, cost);
-			}
-		}
+		b->cost[b->configs] = layout_value_cost(l, n->out[0]);
+		group_keep(b);
 	}
 	return group_done(l, b);
 }
@@ -377,7 +291,7 @@ static clast_status window_group(layout *l, group_builder *b, node_id id)
 	for (uint32_t j = 0; b->ports && j < n->n_out; j++)
 		if (has_class(l, n->out[j]) && !group_port(l, b, n->out[j], true, id, n->n_in + j))
 			b->ports = 0;
-	for (uint32_t i = 0; b->ports > 1 && i < x->n && group_has_room(b); i++) {
+	for (uint32_t i = 0; b->ports > 1 && i < x->n; i++) {
 		bool legal = true;
 		b->order[b->configs * b->ports] = (uint16_t)i;
 		b->cost[b->configs] = 0;
@@ -390,10 +304,12 @@ static clast_status window_group(layout *l, group_builder *b, node_id id)
 			b->order[b->configs * b->ports + k] = (uint16_t)at;
 			b->cost[b->configs] += legal && copies ? layout_copy_cost(l, n->out[j]) : 0;
 		}
-		b->configs += legal;
+		if (legal)
+			group_keep(b);
 	}
 	if (b->configs)
 		return group_done(l, b);
+	layout_leave_out(l, b->left_out, NO_ID, id);
 	for (uint32_t j = 0; !s && j < n->n_out; j++) /* no window in any order: copies */
 		if (has_class(l, n->out[j]))
 			s = single(l, b, n->out[j], true, id, n->n_in + j, port_of(l, id, n->n_in + j));
@@ -416,10 +332,10 @@ static clast_status join_group(layout *l, group_builder *b, node_id id)
 	if (!has_class(l, n->out[0]))
 		return CLAST_OK;
 	bool room = group_port(l, b, n->out[0], true, id, n->n_in);
-	for (uint32_t k = 0; room && k < n->n_in; k++)
+	for (uint32_t k = 0; k < n->n_in; k++)
 		if (has_class(l, n->in[k]) && l->values[n->in[k]].class != NO_ID)
-			room = group_port(l, b, n->in[k], false, id, k);
-	for (uint32_t i = 0; room && i < y->n && group_has_room(b); i++) {
+			room &= group_port(l, b, n->in[k], false, id, k);
+	for (uint32_t i = 0; room && i < y->n; i++) {
 		bool copies, legal = layout_slots(l, n, y->order[i], &copies);
 		b->order[b->configs * b->ports] = (uint16_t)i;
 		b->cost[b->configs] = 0;
@@ -430,8 +346,11 @@ static clast_status join_group(layout *l, group_builder *b, node_id id)
 			legal = at != NO_ID;
 			b->order[b->configs * b->ports + k] = (uint16_t)at;
 		}
-		b->configs += legal;
+		if (legal)
+			group_keep(b);
 	}
+	if (!b->configs)
+		layout_leave_out(l, b->left_out, NO_ID, id);
 	return b->configs ? group_done(l, b) : single(l, b, n->out[0], true, id, n->n_in, port_of(l, id, n->n_in));
 }
 
@@ -450,9 +369,9 @@ static clast_status node_groups(layout *l, group_builder *b, node_id id)
 		return window_group(l, b, id);
 	if (layout_is_join(l, id))
 		return join_group(l, b, id);
-	const bool by_ways = layout_ways(l, n, id, ways, &way_count) && ways_matter(l, id, ways, way_count);
+	const bool by_ways = layout_ways(l, n, id, ways, &way_count) && layout_ways_matter(l, id, ways, way_count);
 	if (by_ways)
-		s = way_group(l, b, id, ways, way_count);
+		s = layout_way_group(l, b, id, ways, way_count);
 	else if (same || tied)
 		s = same_group(l, b, id, !same);
 	for (uint32_t k = 0; !s && k < n->n_in + n->n_out; k++) {

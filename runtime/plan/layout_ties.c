@@ -69,8 +69,8 @@ static bool add_config(layout *l, group_builder *b, const tie *t, const uint32_t
 		cost += copies ? layout_copy_cost(l, v) : 0;
 		b->order[b->configs * b->ports + k] = (uint16_t)at;
 	}
-	b->cost[b->configs++] = cost;
-	return true;
+	b->cost[b->configs] = cost;
+	return group_keep(b);
 }
 
 static clast_status tie_group(layout *l, group_builder *b, node_id id, const tie *t)
@@ -88,7 +88,7 @@ static clast_status tie_group(layout *l, group_builder *b, node_id id, const tie
 	}
 	if (is_free(l, t, t->lead)) /* a constant that is sliced */
 		add_config(l, b, t, ends, 0);
-	for (uint32_t i = 0; !is_free(l, t, t->lead) && i < lead->n && group_has_room(b); i++)
+	for (uint32_t i = 0; !is_free(l, t, t->lead) && i < lead->n; i++)
 		add_config(l, b, t, ends, lead->order[i]);
 	return b->configs ? group_done(l, b) : row_major_ends(l, b, t);
 }

@@ -99,6 +99,8 @@ struct clast_plan {
 	plan_objective objective;
 	const plan_times *times; /* of OBJECTIVE_MEASURED, while the plan is made */
 	uint64_t layout_cost, layout_bound; /* of the layout problems of all blocks; the bound is proved */
+	size_t left_out;        /* orders and ways for which those problems had no room, about which nothing is proved */
+	const char *left_out_at; /* "value x", "node y": the first of them */
 
 	plan_block *blocks;     /* blocks[i] is graph i; an unreachable graph has no steps */
 	plan_value *values;
