@@ -1,5 +1,8 @@
 #include "gemm/block.h"
 
+/* Floats of the rows that stay in the first-level cache: half of it, or less. */
+#define GROUP_FLOATS 4096
+
 /* slot: of the first row in p->out. */
 static void run_rows(const product *p, tile *t, size_t row, size_t slot, size_t rows, size_t vectors)
 {
@@ -69,11 +72,20 @@ static void prefetch_rows(const product *p, size_t row, size_t rows)
 	}
 }
 
+/* Rows that stay in the first-level cache while all weights pass: a tile's, or several tiles' where these are so
+ * short that going from panel to panel would show. */
+static size_t group_tiles(const product *p)
+{
+	const size_t tiles = GROUP_FLOATS / (TILE_ROWS * size_max(1, p->k_count));
+	return size_max(1, p->done ? size_min(tiles, p->done_rows / TILE_ROWS) : tiles);
+}
+
 void product_run(const product *p)
 {
 	const bool by_rows = product_by_rows(p->k_count, p->col_end - p->col_begin, p->pass);
-	const size_t groups = by_rows ? div_up(p->rows, TILE_ROWS) : 1;
-	const size_t batch = p->done ? p->done_rows / TILE_ROWS : groups;
+	const size_t tiles = group_tiles(p);
+	const size_t groups = by_rows ? div_up(p->rows, tiles * TILE_ROWS) : 1;
+	const size_t batch = p->done ? p->done_rows / (tiles * TILE_ROWS) : groups;
 	for (size_t g = 0, row = 0, first = 0; g < groups; g++) {
 		const size_t rows = p->rows / groups + (g < p->rows % groups);
 		if (by_rows && p->prefetch)
