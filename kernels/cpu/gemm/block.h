@@ -55,7 +55,7 @@ ALWAYS_INLINE bool product_far(size_t rows, size_t k)
 /* Rows between calls of `done`: few, but enough for a program to be worth starting. */
 ALWAYS_INLINE size_t product_done_rows(size_t cols)
 {
-	return TILE_ROWS * size_max(1, 2048 / (TILE_ROWS * cols));
+	return TILE_ROWS * size_max(1, 8192 / (TILE_ROWS * cols));
 }
 
 /* The longest stretch of k for which rows of a tile stay in the first-level cache. */
