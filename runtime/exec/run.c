@@ -258,7 +258,7 @@ static clast_status run_steps(run *r)
 
 /* Inputs in the caller's memory, buffers in the arena, and both on the device if the block runs there. What a body leaves is handed on with its
  * memory. */
-static clast_status list_bases(run *r, const tensor_view *inputs)
+static clast_status list_bases(run *r, const tensor_view *inputs, const tensor_view *wanted)
 {
 	const cached *c = r->cached;
 	const specialisation *spec = r->spec;
@@ -271,7 +271,7 @@ static clast_status list_bases(run *r, const tensor_view *inputs)
 	for (size_t i = 0; !status && i < spec->buffer_count; i++) {
 		const spec_buffer *b = &spec->buffers[i];
 		void *memory = (char *)c->arena + b->offset;
-		if (b->given)
+		if (b->given && !(memory = run_wanted(r, (uint32_t)i, wanted)))
 			status = run_keep(r, b->bytes, &memory);
 		if (!status)
 			status = run_add_base(r, memory, b->bytes, c->device_arena, b->offset, false);
@@ -290,7 +290,7 @@ static clast_status bring_outputs(run *r)
 	return status;
 }
 
-clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inputs, run **out, clast_diag *d)
+clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inputs, const tensor_view *wanted, run **out, clast_diag *d)
 {
 	*out = NULL;
 	run *r = mem_calloc(&s->runtime.memory, sizeof *r);
@@ -306,7 +306,7 @@ clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inpu
 		status = run_scratch(s, r->spec->scratch_bytes) ? fail_memory(d, r->spec->scratch_bytes) : CLAST_OK;
 	}
 	if (!status)
-		status = list_bases(r, inputs);
+		status = list_bases(r, inputs, wanted);
 	if (!status)
 		status = late_begin(r);
 	if (!status)

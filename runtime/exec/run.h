@@ -80,6 +80,8 @@ typedef struct host_frame {
 clast_status run_reference(run *r, const plan_step *step);
 /* Bodies of a step (bodies.c), as operators ask for them: see call_body, call_release, call_give. */
 clast_status host_body(call *c, int body, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out);
+/* The place that the caller of a body would like for what buffer `index` holds, NULL: none that fits. */
+void *run_wanted(const run *r, uint32_t index, const tensor_view *wanted);
 void host_release(call *c, const tensor_view *v);
 clast_status host_give(call *c, size_t index, const tensor_view *v);
 

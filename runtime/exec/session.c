@@ -414,7 +414,7 @@ clast_status session_run(clast_session *s, size_t input_count, const clast_tenso
 			status = stage_input(s, i, inputs[i], &views[i], d);
 	}
 	if (!status)
-		status = block_run(s, 0, views, &s->last, d);
+		status = block_run(s, 0, views, NULL, &s->last, d);
 	session_tell_times(s, status);
 	for (uint32_t i = 0; !status && i < output_count; i++)
 		status = give_output(s, i, &outputs[i], d);

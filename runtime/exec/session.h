@@ -55,9 +55,10 @@ struct clast_session {
 	size_t *staged_bytes;
 };
 
-/* Runs a block on views with addresses. Outputs are views that stay valid until block_done. */
+/* Runs a block on views with addresses. Outputs are views that stay valid until block_done; those of bodies are computed where wanted[i] says,
+ * if it has an address and lies as the plan has the output. wanted may be NULL. */
 typedef struct run run;
-clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inputs, run **out, clast_diag *d);
+clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inputs, const tensor_view *wanted, run **out, clast_diag *d);
 tensor_view block_output(const run *r, uint32_t index);
 void block_done(run **r);
 

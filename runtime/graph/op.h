@@ -112,7 +112,8 @@ struct call_host {
  * that the dims agree, where the shape was inferred. */
 clast_status call_output(call *c, size_t index, clast_dtype dtype, int rank, const int64_t *dims);
 /* Runs a subgraph (number given by an ATTR_GRAPH attribute). out[i] are tensors in whatever order it leaves them, the caller's until
- * call_release() or call_give(). Captured values are the host's business. */
+ * call_release() or call_give(). Where out[i].data is set on entry, the view tells where the caller would like the result: if it has that
+ * address afterwards, it is there, and there is nothing to release. Captured values are the host's business. */
 clast_status call_body(call *c, int graph, size_t n_in, const tensor_view *const *in, size_t n_out, tensor_view *out);
 void call_release(call *c, const tensor_view *v);
 /* A tensor that a subgraph left becomes output `index`, and is the caller's no longer, also after a failure. */

@@ -129,10 +129,11 @@ void body_carried_shape(const infer_in *in, const body_rounds *r, size_t i, size
 
 clast_status body_start(body_run *r, call *c, int graph, size_t lead, size_t carried, size_t stacked)
 {
-	*r = (body_run){ .c = c, .graph = graph, .lead = lead, .carried = carried, .stacked = stacked };
+	*r = (body_run){ .c = c, .graph = graph, .lead = lead, .carried = carried, .stacked = stacked, .runs = -1 };
 	r->state = mem_array(c->memory, lead + 2 * carried + stacked, sizeof *r->state);
 	r->owned = mem_calloc(c->memory, carried + 1);
-	if (!r->state || !r->owned)
+	r->stacks = mem_calloc(c->memory, (stacked + 1) * sizeof *r->stacks);
+	if (!r->state || !r->owned || !r->stacks)
 		return fail_memory(c->diag, 0);
 	r->results = r->state + carried;
 	return CLAST_OK;
@@ -159,15 +160,72 @@ clast_status body_leave(body_run *r, size_t k, size_t i)
 	return s ? s : move_same(c, c->out[i], v);
 }
 
+static void slot_of(const body_run *r, const body_stack *x, tensor_view *slot)
+{
+	const int axis = (int)(x->axis < 0 ? x->axis + x->whole.rank : x->axis);
+	*slot = x->whole;
+	view_select(slot, axis, x->reverse ? r->runs - 1 - r->trips : r->trips);
+}
+
+static bool same_dims(const tensor_view *a, const tensor_view *b)
+{
+	return a->dtype == b->dtype && a->rank == b->rank && !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
+}
+
+static clast_status differs(const body_run *r, size_t k, int64_t run)
+{
+	return fail(r->c->diag, CLAST_ERROR_DATA, "stacked value %zu: run %lld gave another shape or dtype than the first", k,
+		    (long long)run);
+}
+
+/* Memory for all pieces, when the first is there. */
+static clast_status start_stack(body_run *r, body_stack *x, const tensor_view *piece)
+{
+	int64_t dims[CLAST_MAX_RANK];
+	const int64_t axis = x->axis < 0 ? x->axis + piece->rank + 1 : x->axis;
+	if (piece->rank >= CLAST_MAX_RANK || axis < 0 || axis > piece->rank)
+		return fail(r->c->diag, CLAST_ERROR_DATA, "a stacked value has rank %d and cannot get an axis %lld", piece->rank,
+			    (long long)axis);
+	for (int a = 0; a <= piece->rank; a++)
+		dims[a] = a == axis ? r->runs : piece->dims[a - (a > axis)];
+	const clast_status s = call_output(r->c, x->out, piece->dtype, piece->rank + 1, dims);
+	if (!s)
+		x->whole = *r->c->out[x->out];
+	return s;
+}
+
+/* The piece that a run left, unless it is in its slot already. */
+static clast_status put_piece(body_run *r, size_t k, const tensor_view *piece)
+{
+	body_stack *x = &r->stacks[k];
+	tensor_view slot;
+	clast_status s = CLAST_OK;
+	if (r->c->out[x->out] && !x->whole.data)
+		s = start_stack(r, x, piece);
+	if (!s && x->whole.data) {
+		slot_of(r, x, &slot);
+		if (slot.data == piece->data)
+			return CLAST_OK;
+		s = same_dims(&slot, piece) ? move_same(r->c, &slot, piece) : differs(r, k, r->trips);
+	}
+	call_release(r->c, piece);
+	return s;
+}
+
 clast_status body_step(body_run *r, size_t n_in, const tensor_view *const *args)
 {
 	call *c = r->c;
+	const size_t n_out = r->lead + r->carried + r->stacked;
+	tensor_view *stacked = r->results + r->lead + r->carried;
 	if (!call_proceed(c))
 		return CLAST_ERROR_CANCELLED;
 	if (!grow(c->memory, &r->pieces, &r->piece_capacity, r->piece_count + r->stacked, sizeof *r->pieces))
 		return fail_memory(c->diag, 0);
-	const clast_status s =
-		call_body(c, r->graph, n_in, args, r->lead + r->carried + r->stacked, r->results);
+	memset(r->results, 0, n_out * sizeof *r->results);
+	for (size_t k = 0; k < r->stacked; k++)
+		if (r->stacks[k].whole.data)
+			slot_of(r, &r->stacks[k], &stacked[k]);
+	clast_status s = call_body(c, r->graph, n_in, args, n_out, r->results);
 	if (s)
 		return s;
 	release_state(r);
@@ -175,10 +233,14 @@ clast_status body_step(body_run *r, size_t n_in, const tensor_view *const *args)
 		r->state[i] = r->results[r->lead + i];
 		r->owned[i] = true;
 	}
-	for (size_t k = 0; k < r->stacked; k++)
-		r->pieces[r->piece_count++] = r->results[r->lead + r->carried + k];
+	for (size_t k = 0; k < r->stacked; k++) {
+		const clast_status put = r->runs < 0 ? CLAST_OK : put_piece(r, k, &stacked[k]);
+		if (r->runs < 0)
+			r->pieces[r->piece_count++] = stacked[k];
+		s = s ? s : put;
+	}
 	r->trips++;
-	return CLAST_OK;
+	return s;
 }
 
 const tensor_view *body_piece(const body_run *r, int64_t t, size_t k)
@@ -194,11 +256,8 @@ clast_status body_stack_dims(body_run *r, size_t k, int axis, int *rank, int64_t
 			    "a stacked value has rank %d and cannot get an axis %d", first->rank, axis);
 	for (int64_t t = 1; t < r->trips; t++) {
 		const tensor_view *piece = body_piece(r, t, k);
-		if (piece->dtype != first->dtype || piece->rank != first->rank ||
-		    memcmp(piece->dims, first->dims, (size_t)first->rank * sizeof *dims))
-			return fail(r->c->diag, CLAST_ERROR_DATA,
-				    "stacked value %zu: run %lld gave another shape or dtype than the first",
-				    k, (long long)t);
+		if (!same_dims(piece, first))
+			return differs(r, k, t);
 	}
 	*rank = first->rank + 1;
 	for (int a = 0; a < *rank; a++)
@@ -235,6 +294,7 @@ void body_end(body_run *r)
 		call_release(c, &r->pieces[i]);
 	mem_free(c->memory, r->pieces, r->piece_capacity * sizeof *r->pieces);
 	mem_free(c->memory, r->owned, r->carried + 1);
+	mem_free(c->memory, r->stacks, (r->stacked + 1) * sizeof *r->stacks);
 	mem_free(c->memory, r->state,
 		 r->state ? (r->lead + 2 * r->carried + r->stacked) * sizeof *r->state : 0);
 }

@@ -36,6 +36,14 @@ int if_branch(const void *attrs, bool condition);
 
 /* ---- Running ---- */
 
+/* Where the pieces of a stacked value go. */
+typedef struct body_stack {
+	size_t out;  /* of the node */
+	int64_t axis; /* negative: from the end */
+	bool reverse; /* run t at index runs - 1 - t */
+	tensor_view whole; /* once the first piece is there, if it is known how many will come */
+} body_stack;
+
 typedef struct body_run {
 	call *c;
 	int graph;
@@ -45,6 +53,8 @@ typedef struct body_run {
 	tensor_view *state;   /* carried values */
 	bool *owned;          /* by carried value: a run left it, and nobody else has it */
 	tensor_view *results; /* of the last run */
+	int64_t runs;         /* how many there will be; -1: not known, and pieces are kept until the end */
+	body_stack *stacks;   /* set by the caller where runs are known */
 	tensor_view *pieces;  /* stacked values of all runs, owned */
 	size_t piece_count, piece_capacity;
 } body_run;

@@ -75,7 +75,7 @@ static clast_status infer(const infer_in *in, infer_out *out, clast_diag *d)
 static clast_status reference(call *c)
 {
 	const bool cond = load_int(c->in[0], 0) != 0;
-	tensor_view *values = mem_array(c->memory, c->n_out, sizeof *values);
+	tensor_view *values = mem_calloc(c->memory, c->n_out * sizeof *values);
 	if (!values)
 		return fail_memory(c->diag, c->n_out * sizeof *values);
 	clast_status s = call_body(c, if_branch(c->attrs, cond), 0, NULL, c->n_out, values);

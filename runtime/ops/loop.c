@@ -157,16 +157,25 @@ static clast_status stack(body_run *r, size_t k)
 		return CLAST_OK;
 	if (!r->trips)
 		return body_stack_nothing(c, i, 0);
+	if (r->runs >= 0)
+		return CLAST_OK;
 	clast_status s = body_stack_dims(r, k, 0, &rank, dims);
 	s = s ? s : call_output(c, i, body_piece(r, 0, k)->dtype, rank, dims);
 	return s ? s : body_write_stack(r, k, c->out[i], 0, false);
 }
+
+/* Memory for as many pieces is asked for at once; a body without a condition is to run as often as its model says. */
+#define MOST_SLOTS 65536
 
 static clast_status reference(call *c)
 {
 	const size_t carried = c->n_in - 2;
 	body_run r;
 	clast_status s = body_start(&r, c, ((const attrs *)c->attrs)->body, 1, carried, c->n_out - carried);
+	if (c->in[0] && !c->in[1] && load_int(c->in[0], 0) <= MOST_SLOTS)
+		r.runs = load_int(c->in[0], 0);
+	for (size_t k = 0; !s && k < r.stacked; k++)
+		r.stacks[k].out = carried + k;
 	s = s ? s : iterate(&r);
 	for (size_t i = 0; i < carried && !s; i++)
 		s = body_leave(&r, i, i);

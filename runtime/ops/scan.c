@@ -225,25 +225,13 @@ static clast_status iterate(scan *x, body_run *r, int64_t steps)
 static clast_status write_outputs(scan *x, body_run *r)
 {
 	call *c = x->c;
-	const attrs *at = c->attrs;
 	clast_status s = CLAST_OK;
 	for (size_t i = 0; i < x->p.states && !s; i++)
 		s = body_leave(r, i, i);
 	for (size_t k = 0; k < x->p.stacked && !s; k++) {
 		const size_t i = x->p.states + k;
-		int64_t dims[CLAST_MAX_RANK], axis = at->output_axes.given ? at->output_axes.v[k] : 0;
-		int rank;
-		if (!c->out[i])
-			continue;
-		if (!r->trips) {
-			s = body_stack_nothing(c, i, axis < 0 ? 0 : (int)axis);
-			continue;
-		}
-		axis += axis < 0 ? body_piece(r, 0, k)->rank + 1 : 0;
-		s = body_stack_dims(r, k, (int)axis, &rank, dims);
-		s = s ? s : call_output(c, i, body_piece(r, 0, k)->dtype, rank, dims);
-		s = s ? s
-		      : body_write_stack(r, k, c->out[i], (int)axis, backwards(&at->output_directions, k));
+		if (c->out[i] && !r->trips)
+			s = body_stack_nothing(c, i, r->stacks[k].axis < 0 ? 0 : (int)r->stacks[k].axis);
 	}
 	return s;
 }
@@ -263,6 +251,11 @@ static clast_status scan_once(scan *x)
 				 (long long)steps);
 		steps = n;
 	}
+	r.runs = steps;
+	for (size_t k = 0; k < x->p.stacked && !s; k++)
+		r.stacks[k] = (body_stack){ .out = x->p.states + k,
+					    .axis = at->output_axes.given ? at->output_axes.v[k] : 0,
+					    .reverse = backwards(&at->output_directions, k) };
 	s = s ? s : iterate(x, &r, steps);
 	s = s ? s : write_outputs(x, &r);
 	body_end(&r);
