@@ -10,7 +10,7 @@ static size_t round_up(size_t x, size_t to)
 packed_form packed_form_of(const weights_shape *s)
 {
 	packed_form f = { .blocks = (s->out_channels + OPENCL_BLOCK - 1) / OPENCL_BLOCK, .zeros = round_up(s->in_channels, OPENCL_BLOCK) };
-	size_t block, all;
+	size_t block, all = 0;
 	bool bad = __builtin_mul_overflow(s->kernel[0], s->kernel[1], &f.taps) ||
 		   __builtin_mul_overflow(f.taps, s->kernel[2], &f.taps) ||
 		   __builtin_mul_overflow(f.taps * OPENCL_BLOCK, s->in_channels, &block) ||
