@@ -1,4 +1,5 @@
 /* clast bench: interleaved timings of strategies; times of steps; single layers. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,7 @@ static bool print_json(const bench *b, const options *o)
 		emit_real(&j, "mad_ms", c->time.mad);
 		emit_real(&j, "p95_ms", c->time.p95);
 		emit_count(&j, "transposes", c->report.transposes);
+		emit_count(&j, "io_transposes", c->report.io_transposes);
 		emit_count(&j, "bytes", c->report.transpose_bytes);
 		emit_real(&j, "ratio", c->ratio.median);
 		emit_real(&j, "ratio_low", c->ratio.low);
@@ -97,6 +99,30 @@ static bool print_json(const bench *b, const options *o)
 	step_times_write(&b->steps, o, &j);
 	emit_end_object(&j);
 	return emit_close(&j);
+}
+
+/* One line a strategy, to a file or, as "-", to standard output. */
+static bool write_csv(const bench *b, const options *o)
+{
+	const bool own = strcmp(o->csv.text, "-") != 0;
+	FILE *f = own ? fopen(o->csv.text, "w") : stdout;
+	if (!f) {
+		report_error(o->csv.text, "%s", strerror(errno));
+		return false;
+	}
+	fputs("strategy,median_ms,min_ms,mad_ms,p95_ms,transposes,io_transposes,bytes,copy_bytes,ratio,ratio_low,ratio_high\n", f);
+	for (size_t i = 0; i < b->c.count; i++) {
+		const contender *c = &b->c.contenders[i];
+		fprintf(f, "%s,%.6f,%.6f,%.6f,%.6f,%zu,%zu,%zu,%zu,%.4f,%.4f,%.4f\n", c->name, c->time.median, c->time.least, c->time.mad,
+			c->time.p95, c->report.transposes, c->report.io_transposes, c->report.transpose_bytes, c->report.copy_bytes,
+			c->ratio.median, c->ratio.low, c->ratio.high);
+	}
+	bool fine = !fflush(f) && !ferror(f);
+	if (own)
+		fine &= !fclose(f);
+	if (!fine && own)
+		report_error(o->csv.text, "%s", strerror(errno));
+	return fine;
 }
 
 static void bench_free(bench *b)
@@ -133,9 +159,11 @@ int command_bench(const options *o)
 		return EXIT_IO;
 	}
 	int code = bench_model(b, o, &p) ? problem_report(&p) : EXIT_FINE;
+	if (!code && o->csv.count && !write_csv(b, o))
+		code = EXIT_IO;
 	if (!code && o->json.count) {
 		code = print_json(b, o) ? EXIT_FINE : EXIT_IO;
-	} else if (!code) {
+	} else if (!code && !(o->csv.count && !strcmp(o->csv.text, "-"))) {
 		print_text(b, o);
 		step_times_print(&b->steps, o);
 	}
