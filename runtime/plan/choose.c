@@ -287,8 +287,7 @@ size_t plan_ways(clast_plan *p, const node *n, const node_view *view, lower_way 
 	/* Blocks are there to be compared with: no kernel is faster with them. */
 	const bool blocks = p->seed || !strcmp(p->strategy, "blocked");
 	for (size_t i = 0; i < all; i++)
-		if ((blocks || (ways[i].in != PORT_BLOCKED && ways[i].out != PORT_BLOCKED)) &&
-		    !(p->device && ways[i].out == PORT_RUNS)) /* their kernels do not write such */
+		if (blocks || (ways[i].in != PORT_BLOCKED && ways[i].out != PORT_BLOCKED))
 			ways[kept++] = ways[i];
 	return kept;
 }
