@@ -141,7 +141,7 @@ static clast_status bench_model(bench *b, const options *o, problem *p)
 		s = contest_start(&b->c, o, list, p);
 	if (!s)
 		s = contest_run(&b->c, o, 2, p);
-	if (!s && (o->per_node.count || o->roofline.count || o->profile.count))
+	if (!s && (o->per_node.count || o->roofline.count || o->balance.count || o->profile.count))
 		s = step_times_measure(&b->steps, &b->c, o, p);
 	return s;
 }

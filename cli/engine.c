@@ -201,6 +201,7 @@ clast_status engine_start(const engine *e, const options *o, clast_plan *plan, s
 		.progress = keep_going,
 		.activity = activity,
 		.activity_context = context,
+		.balance = activity && o->balance.count,
 	};
 	return problem_in(p, e->path, clast_session_create(plan, &so, session, &p->diag));
 }

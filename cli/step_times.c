@@ -194,6 +194,42 @@ static void print_roofline(step_time *const *sorted, const step_times *t, const 
 		       100 * conv_operations / (t->can.gflops * 1e6) / conv_ms);
 }
 
+/* ---- How evenly threads share steps ---- */
+
+/* What the busiest thread takes beyond its share, in milliseconds. */
+static double lost(const step_time *x, size_t threads)
+{
+	return (x->work.critical_ns - x->work.total_ns / (double)threads) * 1e-6;
+}
+
+static void print_balance(step_time **list, size_t count, size_t threads)
+{
+	double total = 0, critical = 0;
+	for (size_t i = 1; i < count; i++) /* few enough to be sorted so */
+		for (size_t j = i; j > 0 && lost(list[j - 1], threads) < lost(list[j], threads); j--) {
+			step_time *x = list[j];
+			list[j] = list[j - 1];
+			list[j - 1] = x;
+		}
+	for (size_t i = 0; i < count; i++) {
+		total += list[i]->work.total_ns * 1e-6;
+		critical += list[i]->work.critical_ns * 1e-6;
+	}
+	printf("\nprocessor time of %zu threads: what the busiest takes beyond its share\n", threads);
+	printf("%9s %9s %9s %7s  %-20s %-14s %-24s %s\n", "beyond ms", "all ms", "busiest", "tasks", "operator", "kernel", "output", "node");
+	for (size_t i = 0; i < count; i++) {
+		const step_time *x = list[i];
+		char text[300];
+		if (x->work.total_ns <= 0)
+			continue;
+		value_text(&x->step.shape, text, sizeof(text));
+		printf("%9.4f %9.4f %9.4f %7zu  %-20s %-14s %-24s %s\n", lost(x, threads), x->work.total_ns * 1e-6, x->work.critical_ns * 1e-6,
+		       x->work.tasks, x->step.op, x->step.kernel, text, x->step.node);
+	}
+	printf("all steps: %.3f ms of processor time, %.3f ms of the busiest threads: at most %.2f times as fast as one thread\n", total, critical,
+	       critical > 0 ? total / critical : 1);
+}
+
 void step_times_print(const step_times *t, const options *o)
 {
 	step_time **sorted = malloc((t->count + 1) * sizeof(step_time *));
@@ -214,6 +250,8 @@ void step_times_print(const step_times *t, const options *o)
 		       t->copies.ms);
 	if (o->roofline.count)
 		print_roofline(sorted, t, o, sum);
+	if (o->balance.count)
+		print_balance(sorted, t->count, threads_used(o));
 	free(sorted);
 }
 
@@ -258,6 +296,18 @@ void step_times_write(const step_times *t, const options *o, emitter *j)
 		emit_count(j, "bytes", t->copies.bytes);
 		emit_real(j, "ms", t->copies.ms);
 		emit_end_object(j);
+	}
+	if (o->balance.count) {
+		emit_array(j, "balance");
+		for (size_t i = 0; i < t->count; i++) {
+			emit_object(j, NULL);
+			write_step(&t->list[i], j);
+			emit_count(j, "tasks", t->list[i].work.tasks);
+			emit_real(j, "total_ms", t->list[i].work.total_ns * 1e-6);
+			emit_real(j, "critical_ms", t->list[i].work.critical_ns * 1e-6);
+			emit_end_object(j);
+		}
+		emit_end_array(j);
 	}
 	if (!o->roofline.count)
 		return;

@@ -26,7 +26,7 @@ typedef struct step_times {
 /* Times every step of the first contender in runs of its own, so that the callback does not disturb the comparison; writes the trace that
  * --profile asks for, and measures the machine for --roofline. */
 CLAST_MUST_CHECK clast_status step_times_measure(step_times *t, contest *c, const options *o, problem *p);
-/* What --per-node and --roofline ask for. */
+/* What --per-node, --roofline and --balance ask for. */
 void step_times_print(const step_times *t, const options *o);
 void step_times_write(const step_times *t, const options *o, emitter *j);
 void step_times_free(step_times *t);

@@ -434,6 +434,8 @@ typedef struct clast_session_options {
 	/* The same with what was done, copies to and from a device too. */
 	void (*activity)(void *context, clast_activity what, size_t step, size_t bytes, uint64_t start_ns, uint64_t end_ns);
 	void *activity_context;
+	/* Note how evenly threads share each step: clast_session_get_work then says what processor time they took. */
+	bool balance;
 } clast_session_options;
 
 CLAST_API CLAST_MUST_CHECK clast_status clast_session_create(clast_plan *plan, const clast_session_options *options,
@@ -469,6 +471,11 @@ CLAST_API size_t clast_session_bytes(const clast_session *session);
 typedef struct clast_step_work {
 	size_t struct_size;
 	double operations, executed, bytes;
+	/* With clast_session_options.balance, on the CPU: the tasks that threads share, the processor time of all threads together, and that of
+	 * the busiest one, both in nanoseconds without waiting and the least of all runs of these shapes. critical_ns is at least
+	 * total_ns / threads, and as much if none is idle. */
+	size_t tasks;
+	double total_ns, critical_ns;
 } clast_step_work;
 CLAST_API CLAST_MUST_CHECK clast_status clast_session_get_work(const clast_session *session, size_t step,
                                                                clast_step_work *work);

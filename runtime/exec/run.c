@@ -126,9 +126,13 @@ void run_calls(run *r, const specialisation *s, const spec_step *step, size_t pi
 {
 	for (uint32_t i = 0; i < step->call_count; i++) {
 		const spec_call *c = &s->calls[step->first_call + i];
+		balance *b = s == r->spec ? r->cached->balance : NULL;
 		if (i && !c->beside && workers > 1)
 			thread_pool_barrier(r->s->pool->threads, worker);
+		const uint64_t start = balance_start(b);
 		run_call(r, s, c, pieces, worker, workers);
+		if (b)
+			balance_call(b, (size_t)(c - s->calls), worker, start);
 	}
 }
 
@@ -177,8 +181,11 @@ static void run_stretch(void *context, size_t worker, size_t workers)
 			run_strips(r, s, step->strips, pieces_of(r, i) > 1, worker, workers);
 		} else if (step->mode == MODE_REFERENCE && !worker) {
 			run_leave_float_mode(mode);
+			const uint64_t cpu_start = balance_start(r->cached->balance);
 			const clast_status status = run_reference(r, &r->s->plan->steps[s->block->first_step + i]);
 			run_enter_float_mode(r);
+			if (r->cached->balance)
+				balance_reference(r->cached->balance, i, cpu_start);
 			if (status)
 				atomic_store(&r->status, (int)status);
 		}
@@ -313,6 +320,8 @@ clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inpu
 		status = run_steps(r);
 	if (!status)
 		status = bring_outputs(r);
+	if (!status && r->cached->balance)
+		balance_run(r->cached->balance, r->spec);
 	if (status)
 		block_done(&r);
 	*out = r;

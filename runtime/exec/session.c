@@ -48,6 +48,7 @@ static void drop(clast_session *s, cached *c)
 	drop_device(s, c);
 	if (c->spec)
 		mem_free(&s->memory, c->microseconds, (c->spec->block->step_count + 1) * sizeof *c->microseconds);
+	balance_free(&c->balance, &s->memory);
 	spec_free(&c->spec);
 	mem_free(&s->memory, c->key, c->key_count * sizeof *c->key + 1);
 	mem_free(&s->memory, c->arena, c->arena_bytes);
@@ -127,6 +128,8 @@ clast_status session_specialise(clast_session *s, uint32_t block, const tensor_v
 		c->key[i].data = NULL;
 	}
 	status = reserve_device(s, c, d);
+	if (!status && s->options.balance)
+		status = balance_create(c->spec, thread_pool_threads(s->pool->threads), &s->memory, &c->balance, d);
 	if (status) {
 		drop(s, c);
 		return status;

@@ -2,6 +2,7 @@
 #ifndef CLAST_EXEC_SESSION_H
 #define CLAST_EXEC_SESSION_H
 
+#include "balance.h"
 #include "recycler.h"
 #include "sides.h"
 #include "spec.h"
@@ -24,6 +25,7 @@ typedef struct cached {
 	device_memory *device_arena;   /* the same on the plan's device, for the main block; inputs have memory of their own there */
 	device_memory **device_inputs; /* [key_count] */
 	_Atomic uint32_t *microseconds; /* by step: how long it took last, kept if the caller wants to be asked in between */
+	balance *balance;       /* if the caller wants to know */
 	uint64_t used;          /* time of the last use */
 	bool busy;
 } cached;

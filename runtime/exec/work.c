@@ -216,6 +216,10 @@ clast_status clast_session_get_work(const clast_session *session, size_t index, 
 			w.executed = w.executed ? w.executed : w.operations;
 			w.bytes = step_bytes(s, step);
 		}
+		for (uint32_t i = 0; made->mode == MODE_CALLS && i < made->call_count; i++)
+			w.tasks += s->calls[made->first_call + i].tasks;
+		if (r->cached->balance)
+			balance_step(r->cached->balance, r->spec, index - s->block->first_step, &w.total_ns, &w.critical_ns);
 	}
 	memcpy(work, &w, w.struct_size);
 	return CLAST_OK;
