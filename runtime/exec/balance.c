@@ -51,9 +51,9 @@ void balance_call(balance *b, size_t index, size_t worker, uint64_t start)
 	b->ns[index * b->workers + worker] = balance_start(b) - start;
 }
 
-void balance_reference(balance *b, size_t step, uint64_t start)
+void balance_whole(balance *b, size_t step, size_t worker, uint64_t start)
 {
-	b->ns[(b->calls + step) * b->workers] = balance_start(b) - start;
+	balance_call(b, b->calls + step, worker, start);
 }
 
 static void keep_least(uint64_t *least, uint64_t x)

@@ -178,14 +178,17 @@ static void run_stretch(void *context, size_t worker, size_t workers)
 		if (step->mode == MODE_CALLS) {
 			run_calls(r, s, step, pieces_of(r, i), worker, workers);
 		} else if (step->mode == MODE_STRIPS) {
+			const uint64_t cpu_start = balance_start(r->cached->balance);
 			run_strips(r, s, step->strips, pieces_of(r, i) > 1, worker, workers);
+			if (r->cached->balance)
+				balance_whole(r->cached->balance, i, worker, cpu_start);
 		} else if (step->mode == MODE_REFERENCE && !worker) {
 			run_leave_float_mode(mode);
 			const uint64_t cpu_start = balance_start(r->cached->balance);
 			const clast_status status = run_reference(r, &r->s->plan->steps[s->block->first_step + i]);
 			run_enter_float_mode(r);
 			if (r->cached->balance)
-				balance_reference(r->cached->balance, i, cpu_start);
+				balance_whole(r->cached->balance, i, 0, cpu_start);
 			if (status)
 				atomic_store(&r->status, (int)status);
 		}

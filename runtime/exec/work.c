@@ -216,6 +216,8 @@ clast_status clast_session_get_work(const clast_session *session, size_t index, 
 			w.executed = w.executed ? w.executed : w.operations;
 			w.bytes = step_bytes(s, step);
 		}
+		if (made->mode == MODE_STRIPS)
+			w.tasks = made->strips->strips;
 		for (uint32_t i = 0; made->mode == MODE_CALLS && i < made->call_count; i++)
 			w.tasks += s->calls[made->first_call + i].tasks;
 		if (r->cached->balance)

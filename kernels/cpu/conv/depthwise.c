@@ -8,6 +8,8 @@
 /* The widths of ImageNet feature maps are multiples of 7. */
 #define PIXELS 7
 
+#define FEW_TASKS 4
+
 /* ---- Packing: for each vector of channels its biases, then each tap's weights. ---- */
 
 static size_t packed_channel_vectors(const weights_shape *shape)
@@ -257,6 +259,9 @@ static plan plan_of(const conv_params *p)
 	g.vector_step = size_max(1, size_min(g.vectors, 512 / VEC));
 	g.vector_tasks = div_up(g.vectors, g.vector_step);
 	g.line_step = size_max(1, size_min(g.lines, 131072 / size_max(1, line * g.vector_step)));
+	/* Threads need tasks to share, also where all together is little. */
+	if (g.vector_tasks * div_up(g.lines, g.line_step) < FEW_TASKS && g.lines * line * g.vectors > 32768)
+		g.line_step = div_up(g.lines, FEW_TASKS);
 	g.line_step = p->hint.size < 0 ? g.line_step >> -p->hint.size : g.line_step << p->hint.size;
 	g.line_step = size_max(1, size_min(g.lines, g.line_step));
 	g.line_tasks = div_up(g.lines, g.line_step);

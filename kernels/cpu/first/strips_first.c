@@ -364,17 +364,26 @@ static size_t pool_scratch(const void *params)
 	return work_of(&g, NULL).bytes;
 }
 
+/* Taps that are summed up before they meet the others: a chain of 1,920 was wrong by 1.4e-6 of its sum. */
+#define POOL_BLOCK 32
+
 ALWAYS_INLINE void pool_vectors(const work *wk, size_t at, const uint32_t kind, const int vectors)
 {
-	vec acc[4];
-	UNROLL for (int i = 0; i < vectors; i++) acc[i] = pool_start(kind);
-	for (size_t t = 0; t < wk->count; t++) {
-		const float *from = wk->planes + wk->offset[t] + at;
-		UNROLL for (int i = 0; i < vectors; i++) acc[i] =
-			pool_combine(kind, acc[i], load(from + i * VEC));
+	vec acc[4], all[4];
+	UNROLL for (int i = 0; i < vectors; i++) all[i] = pool_start(kind);
+	for (size_t t = 0; t < wk->count;) {
+		const size_t end = size_min(wk->count, t + POOL_BLOCK);
+		UNROLL for (int i = 0; i < vectors; i++) acc[i] = pool_start(kind);
+		for (; t < end; t++) {
+			const float *from = wk->planes + wk->offset[t] + at;
+			UNROLL for (int i = 0; i < vectors; i++) acc[i] =
+				pool_combine(kind, acc[i], load(from + i * VEC));
+		}
+		UNROLL for (int i = 0; i < vectors; i++) all[i] =
+			kind == POOL_MAX ? pool_combine(kind, all[i], acc[i]) : all[i] + acc[i];
 	}
 	UNROLL for (int i = 0; i < vectors; i++)
-		store(wk->results + at + i * VEC, kind == POOL_L2 ? vec_sqrt(acc[i]) : acc[i]);
+		store(wk->results + at + i * VEC, kind == POOL_L2 ? vec_sqrt(all[i]) : all[i]);
 }
 
 ALWAYS_INLINE void pool_all(const work *wk, size_t end, const uint32_t kind)

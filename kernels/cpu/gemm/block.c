@@ -100,6 +100,9 @@ void product_run(const product *p)
 	}
 }
 
+/* Fewer tasks than this are shared unevenly too often. */
+#define FEW_TASKS 8
+
 cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size_t least_cols, int size)
 {
 	cut c = { .rows = 1, .cols = PANEL };
@@ -109,7 +112,9 @@ cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size
 	 * few that starting a task shows, nor so many that its rows leave the second-level cache. */
 	const double all = (double)m * (double)n * (double)(k + 1) * (double)repeats;
 	double target = all / 96;
-	target = target < 393216 ? 393216 : target > 4194304 ? 4194304 : target;
+	/* Products of a few rows wait for their weights, and take longer for as many multiplications. */
+	const size_t fewest = m >= TILE_ROWS ? 393216 : size_max(65536, 393216 * m / TILE_ROWS);
+	target = target < (double)fewest ? (double)fewest : target > 4194304 ? 4194304 : target;
 	target = size < 0 ? target / (1 << -size) : target * (1 << size);
 
 	/* Weights that the second-level cache holds are shared by all rows of a task. Larger ones come from
@@ -130,6 +135,13 @@ cut product_cut(size_t m, size_t n, size_t k, size_t repeats, size_t least, size
 	const size_t cols = size_max(least_cols, by_cols < (double)n ? (size_t)by_cols : n);
 	c.cols = size_min(cols / PANEL * PANEL, div_up(n, PANEL) * PANEL);
 	c.col_tasks = div_up(n, c.cols);
+	/* Threads need tasks to share: a few more, where tiles stay as high and weights are only read once more. */
+	if (repeats * c.row_tasks * c.col_tasks < FEW_TASKS && all > FEW_TASKS * 65536.0 && m < 4 * TILE_ROWS &&
+	    c.rows >= 2 * TILE_ROWS) {
+		c.row_tasks *= 2;
+		c.rows = div_up(m, c.row_tasks);
+		c.row_tasks = div_up(m, c.rows);
+	}
 	/* A last panel of three vectors begins a panel earlier than a multiple of PANEL would: it may not be
 	 * cut. */
 	const size_t rest = n - (c.col_tasks - 1) * c.cols;

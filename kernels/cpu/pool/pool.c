@@ -13,8 +13,12 @@
 
 typedef struct plan {
 	const pool_params *p;
-	size_t lines, line_step;
+	size_t lines, line_step, line_tasks;
+	size_t channel_step, channel_tasks;
 } plan;
+
+/* Threads to whom even a single line, as of global pooling, should give something to do. */
+#define FEW_TASKS 4
 
 static plan plan_of(const pool_params *p)
 {
@@ -22,13 +26,20 @@ static plan plan_of(const pool_params *p)
 	plan g = { .p = p, .lines = line_count(w, p->batch) };
 	const size_t line = w->out[PIXEL] * p->channels * w->kernel[0] * w->kernel[1] * w->kernel[2];
 	g.line_step = size_max(1, 65536 / size_max(1, line));
+	g.line_tasks = div_up(g.lines, g.line_step);
+	g.channel_step = size_max(1, p->channels);
+	if (g.line_tasks && g.line_tasks < FEW_TASKS && g.lines * line > 32768) {
+		const size_t each = div_up(p->channels, div_up(FEW_TASKS, g.line_tasks)), unit = each > GROUP * VEC ? GROUP * VEC : VEC;
+		g.channel_step = div_up(each, unit) * unit;
+	}
+	g.channel_tasks = div_up(p->channels, g.channel_step);
 	return g;
 }
 
 static size_t pool_tasks(const void *params)
 {
 	const plan g = plan_of(params);
-	return div_up(g.lines, g.line_step);
+	return g.line_tasks * g.channel_tasks;
 }
 
 /* The tap rows of an output line that lie inside, as offsets. */
@@ -45,7 +56,7 @@ static work work_of(const plan *g, char *scratch)
 	const conv_window *win = &g->p->window;
 	w.row = scratch_part(scratch, &w.bytes, win->kernel[DEPTH] * win->kernel[ROW] * sizeof(*w.row));
 	if (g->p->epilogue.flags & EPILOGUE_PROGRAM) {
-		w.results = scratch_part(scratch, &w.bytes, win->out[PIXEL] * g->p->channels * sizeof(float));
+		w.results = scratch_part(scratch, &w.bytes, win->out[PIXEL] * size_min(g->channel_step, g->p->channels) * sizeof(float));
 		w.program = scratch_part(scratch, &w.bytes, PROGRAM_SCRATCH_BYTES);
 	}
 	return w;
@@ -183,42 +194,47 @@ static size_t find_rows(const pool_params *p, const pixel *at, ptrdiff_t *row)
 	return rows;
 }
 
-static void run_line(const plan *g, void *const *args, size_t line, const work *wk)
+/* Channels [channel, channel + channels) of a line. */
+static void run_line(const plan *g, void *const *args, size_t line, size_t channel, size_t channels, const work *wk)
 {
 	const pool_params *p = g->p;
 	const conv_window *w = &p->window;
 	const epilogue *e = &p->epilogue;
 	const pixel at = line_at(w, line);
-	float *out = (float *)args[POOL_OUT] + output_offset(w, &p->out, &at);
+	float *out = (float *)args[POOL_OUT] + output_offset(w, &p->out, &at) + channel;
 	spot s = { .row = wk->row, .rows = find_rows(p, &at, wk->row), .e = e };
 	s.column = (ptrdiff_t)w->dilation[PIXEL] * p->in.axis[PIXEL];
 	const float *residual = NULL;
 	if (e->flags & EPILOGUE_RESIDUAL)
-		residual = (const float *)args[POOL_RESIDUAL] + residual_offset(e, &at);
+		residual = (const float *)args[POOL_RESIDUAL] + residual_offset(e, &at) + channel;
 	const size_t lines_counted = taps_counted(p, DEPTH, at.z) * taps_counted(p, ROW, at.y);
 	for (size_t x = 0; x < w->out[PIXEL]; x++) {
 		const ptrdiff_t x0 = first_tap(w, PIXEL, x);
 		const range r = taps_inside(x0, w->kernel[PIXEL], w->dilation[PIXEL], w->in[PIXEL]);
-		s.in = (const float *)args[POOL_IN] + x0 * p->in.axis[PIXEL] + (ptrdiff_t)r.begin * s.column;
+		s.in = (const float *)args[POOL_IN] + channel + x0 * p->in.axis[PIXEL] + (ptrdiff_t)r.begin * s.column;
 		s.columns = r.end - r.begin;
 		s.divisor = (float)(lines_counted * taps_counted(p, PIXEL, x));
-		s.out = wk->results ? wk->results + x * p->channels : out + (ptrdiff_t)x * p->out.axis[PIXEL];
+		s.out = wk->results ? wk->results + x * channels : out + (ptrdiff_t)x * p->out.axis[PIXEL];
 		s.residual = residual ? residual + (ptrdiff_t)x * e->residual[3] : NULL;
-		run_pixel(&s, p->channels, p->kind);
+		run_pixel(&s, channels, p->kind);
 	}
 	if (wk->results) {
-		const size_t position[5] = { at.n, at.z, at.y, 0, 0 };
-		epilogue_run(e, args, POOL_OPERANDS, 5, position, w->out[PIXEL], p->channels, wk->results,
-			     (ptrdiff_t)p->channels, out, p->out.axis[PIXEL], wk->program);
+		const size_t position[5] = { at.n, at.z, at.y, 0, channel };
+		epilogue_run(e, args, POOL_OPERANDS, 5, position, w->out[PIXEL], channels, wk->results,
+			     (ptrdiff_t)channels, out, p->out.axis[PIXEL], wk->program);
 	}
 }
 
 static void pool_run(const void *params, void *const *args, size_t begin, size_t end, void *scratch)
 {
-	const plan g = plan_of(params);
+	const pool_params *p = params;
+	const plan g = plan_of(p);
 	const work w = work_of(&g, scratch);
-	for (size_t line = begin * g.line_step; line < size_min(g.lines, end * g.line_step); line++)
-		run_line(&g, args, line, &w);
+	for (size_t task = begin; task < end; task++) {
+		const size_t channel = task % g.channel_tasks * g.channel_step, first = task / g.channel_tasks * g.line_step;
+		for (size_t line = first; line < size_min(g.lines, first + g.line_step); line++)
+			run_line(&g, args, line, channel, size_min(g.channel_step, p->channels - channel), &w);
+	}
 }
 
 extern const compute_kernel ISA(pool_f32);
