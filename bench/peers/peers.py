@@ -35,7 +35,7 @@ MODELS = ["resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_large", "squeeze
           "ssdlite320_mobilenet_v3_large", "ppocr_v4_det", "vit_tiny_patch16_224", "convnext_tiny", "swin_t"]
 PEERS = ["onnxruntime", "openvino", "mnn", "ncnn", "litert"]
 CLAST = "clast"
-CONVERT_LIMIT_S = 400
+RUN_LIMIT_S = 400
 WRONG = 1e-3           # of the largest output: an engine this far off is not compared
 TOL_OF_LARGEST = 1e-5  # what the zoo's `tol` files hold, of the largest output
 
@@ -111,10 +111,10 @@ class Model:
     def _run_tool(self, command, cwd, log):
         try:
             done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                  errors="replace", timeout=CONVERT_LIMIT_S)
+                                  errors="replace", timeout=self.args.convert_limit)
             output, status = done.stdout, done.returncode
         except subprocess.TimeoutExpired:
-            output, status = f"no result after {CONVERT_LIMIT_S} s", 1
+            output, status = f"no result after {self.args.convert_limit:g} s", 1
         with open(log, "w") as file:
             file.write(output)
         return output, status
@@ -249,7 +249,7 @@ class Clast:
 
     def _call(self, command):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                              timeout=CONVERT_LIMIT_S)
+                              timeout=RUN_LIMIT_S)
         return done.returncode, done.stdout, done.stderr
 
     def _bench(self, slice_s):
@@ -421,6 +421,8 @@ def parse():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--slice", type=float, default=0.3, metavar="SECONDS", help="time an engine gets in a round")
+    parser.add_argument("--convert-limit", type=float, default=1800, metavar="SECONDS", help="time that a conversion may take; "
+                        "onnx2tf needs 2 to 12 minutes a model beside other work")
     parser.add_argument("--cold", type=int, default=3, metavar="N", help="processes started for the cold start")
     parser.add_argument("--why", action="store_true", help="say why an engine has no figure")
     parser.add_argument("--cpu", action="store_true", help="processor time of all threads together instead of elapsed time, "
