@@ -85,6 +85,38 @@ static void print_values(const char *title, const clast_value_info *values, size
 	}
 }
 
+static int by_reason(const void *a, const void *b)
+{
+	const clast_step_info *x = *(const clast_step_info *const *)a, *y = *(const clast_step_info *const *)b;
+	const int reason = strcmp(x->place_reason, y->place_reason);
+	return reason ? reason : strcmp(x->op, y->op);
+}
+
+/* Steps on either side, and why each of those on the CPU is there. */
+static void print_places(const inspection *i)
+{
+	const clast_plan_report *r = &i->report;
+	char moved[24];
+	bytes_text(r->device_copy_bytes, moved);
+	printf("device    %zu steps on the device, %zu on the CPU; %zu copies between them move %s a run (%s)\n", r->device_steps,
+	       r->cpu_steps, r->device_copies, moved,
+	       r->placement_cost == r->placement_bound ? "no other placement is better" : "not proved best");
+	const clast_step_info **away = calloc(i->step_count + 1, sizeof(*away));
+	size_t count = 0;
+	for (size_t k = 0; away && k < i->step_count; k++)
+		if (*i->steps[k].place && strcmp(i->steps[k].place, "device") != 0)
+			away[count++] = &i->steps[k];
+	if (away)
+		qsort(away, count, sizeof(*away), by_reason);
+	for (size_t k = 0, run; k < count; k += run) {
+		for (run = 1; k + run < count && !by_reason(&away[k], &away[k + run]);)
+			run++;
+		printf("%-9s %zu x %s: %s%s%s\n", away[k]->place, run, away[k]->op, away[k]->place_reason, run > 1 ? "" : ": ",
+		       run > 1 ? "" : away[k]->node);
+	}
+	free(away);
+}
+
 static void print_summary(const inspection *i)
 {
 	const clast_plan_report *r = &i->report;
@@ -109,7 +141,7 @@ static void print_summary(const inspection *i)
 		printf("tuning    %zu layers have a choice, %zu timed now; %zu run in another way than without\n", r->tuned_layers,
 		       r->timed_layers, r->changed_layers);
 	if (r->device_steps || r->cpu_steps)
-		printf("device    %zu steps on the device, %zu on the CPU\n", r->device_steps, r->cpu_steps);
+		print_places(i);
 }
 
 static void print_steps(const inspection *i)

@@ -35,6 +35,10 @@ static void write_steps(emitter *j, const inspection *i)
 		emit_string(j, "output", s->output);
 		emit_string(j, "order", s->order);
 		emit_boolean(j, "conversion", s->conversion);
+		if (*s->place) {
+			emit_string(j, "place", s->place);
+			emit_string(j, "place_reason", s->place_reason);
+		}
 		write_value(j, "value", &s->shape);
 		emit_end_object(j);
 	}
@@ -111,6 +115,12 @@ int inspection_json(const options *o, const inspection *i)
 	write_certificate(&j, o, r);
 	write_transposes(&j, i);
 	emit_count(&j, "arena_bytes", r->arena_bytes);
+	if (r->device_steps || r->cpu_steps) {
+		emit_count(&j, "device_steps", r->device_steps);
+		emit_count(&j, "cpu_steps", r->cpu_steps);
+		emit_count(&j, "device_copies", r->device_copies);
+		emit_count(&j, "device_copy_bytes", r->device_copy_bytes);
+	}
 	emit_count(&j, "arena_bound_bytes", r->arena_bound_bytes);
 	emit_count(&j, "tuned_layers", r->tuned_layers);
 	emit_count(&j, "timed_layers", r->timed_layers);

@@ -343,6 +343,10 @@ typedef struct clast_plan_report {
 	size_t packings;          /* how often a weight was packed, over all shapes and sessions */
 	size_t device_steps;      /* steps that the plan's device computes, and those that are left to the CPU beside it */
 	size_t cpu_steps;
+	size_t device_copies;     /* copies between the two in a run, inputs and outputs counted, and their bytes */
+	size_t device_copy_bytes;
+	uint64_t placement_cost;  /* what is estimated for the steps on either side and the copies between them, in nanoseconds, and a proved */
+	uint64_t placement_bound; /* bound below which no other placement costs */
 	/* The layout problem: what the chosen orders cost in the unit of the objective (conversions of inputs and outputs and
 	 * kernels that are slower in their orders counted), and a proved bound below which no choice costs; 0 where the strategy
 	 * proves none. */
@@ -392,6 +396,9 @@ typedef struct clast_step_info {
 	size_t operand_count;
 	const char *const *operands;
 	const size_t *sources;
+	/* Where it runs at representative extents: "device", "cpu", "late" (settled while running), "" where there is nothing to do or
+	 * the plan has no device; and why it is not on the device. */
+	const char *place, *place_reason;
 } clast_step_info;
 
 CLAST_API size_t clast_plan_step_count(const clast_plan *plan);

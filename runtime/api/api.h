@@ -2,7 +2,7 @@
 #ifndef CLAST_API_H
 #define CLAST_API_H
 
-#include "plan.h"
+#include "spec.h"
 
 /* Options, zero for what the caller's header did not know yet; from may be NULL. */
 void read_model_options(clast_model_options *to, const clast_model_options *from);
@@ -26,5 +26,11 @@ bool step_converts(const plan_step *step);
 /* Fills the plan's list of conversions. */
 clast_status plan_conversions(clast_plan *p);
 const plan_block *plan_block_of(const clast_plan *p, size_t step);
+
+
+/* A specialisation at representative extents; NULL where they do not fit the model, which is no failure. */
+clast_status plan_representative(clast_plan *p, specialisation **out);
+/* Where a step of a plan with a device runs, and why (places.c); "" without a device. */
+clast_status plan_place_text(clast_plan *p, size_t step, const char **place, const char **reason);
 
 #endif

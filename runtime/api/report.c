@@ -51,20 +51,28 @@ static void representative_inputs(clast_plan *p, tensor_view *views)
 	}
 }
 
+clast_status plan_representative(clast_plan *p, specialisation **out)
+{
+	const plan_block *b = &p->blocks[0];
+	clast_diag d = { 0 };
+	tensor_view *views = mem_array(&p->memory, (size_t)b->input_count + 1, sizeof *views);
+	*out = NULL;
+	if (!views)
+		return CLAST_ERROR_MEMORY;
+	representative_inputs(p, views);
+	const clast_status status = spec_create(p, 0, views, &p->memory, false, out, &d);
+	mem_free(&p->memory, views, ((size_t)b->input_count + 1) * sizeof *views);
+	return status == CLAST_ERROR_MEMORY || status == CLAST_ERROR_DEVICE ? status : CLAST_OK;
+}
+
 /* Sizes come from a specialisation, which also packs the weights. Where the representative extents do not fit the model they stay 0. */
 static clast_status measure(clast_plan *p, clast_plan_report *r)
 {
 	const plan_block *b = &p->blocks[0];
 	specialisation *s = NULL;
-	clast_diag d = { 0 };
-	tensor_view *views = mem_array(&p->memory, (size_t)b->input_count + 1, sizeof *views);
-	if (!views)
-		return CLAST_ERROR_MEMORY;
-	representative_inputs(p, views);
-	const clast_status status = spec_create(p, 0, views, &p->memory, false, &s, &d);
-	mem_free(&p->memory, views, ((size_t)b->input_count + 1) * sizeof *views);
-	if (status)
-		return status == CLAST_ERROR_MEMORY || status == CLAST_ERROR_DEVICE ? status : CLAST_OK;
+	const clast_status status = plan_representative(p, &s);
+	if (!s)
+		return status;
 	r->copy_bytes = s->copy_bytes;
 	r->arena_bytes = s->arena_bytes;
 	r->arena_bound_bytes = s->live_bytes;
@@ -72,6 +80,10 @@ static clast_status measure(clast_plan *p, clast_plan_report *r)
 		r->device_steps += s->steps[i].mode == MODE_DEVICE;
 		r->cpu_steps += s->steps[i].mode != MODE_DEVICE && s->steps[i].mode != MODE_NOTHING;
 	}
+	r->device_copies = s->copies;
+	r->device_copy_bytes = s->moved_bytes;
+	r->placement_cost = s->placement_cost;
+	r->placement_bound = s->placement_bound;
 	spec_free(&s);
 	return CLAST_OK;
 }
@@ -185,6 +197,9 @@ clast_status clast_plan_step(const clast_plan *plan, size_t index, clast_step_in
 	if (s || !b)
 		return s ? s : CLAST_ERROR_INTERNAL;
 	clast_step_info info = { .struct_size = out->struct_size, .conversion = step_converts(step) };
+	s = plan_place_text(p, index, &info.place, &info.place_reason);
+	if (s)
+		return s;
 	info.node = step->node_count ? node_name(p->model, p->nodes[p->step_nodes[step->nodes]].node) : "";
 	info.op = step->node == NO_ID ? "Transpose" : p->model->nodes[step->node].op->name;
 	info.kernel = kernel_name(step);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "session.h"
 #include "trial.h"
 #include "tune_cache.h"
 
@@ -217,14 +218,43 @@ static bool may_go_without(clast_status s)
 	return s != CLAST_OK && s != CLAST_ERROR_CANCELLED;
 }
 
+/* One run in which every kernel of the device that has variants is timed in all of them; what is found is the device's, and kept by it. */
+static clast_status tune_device(clast_plan *p, clast_diag *d)
+{
+	clast_diag unused = { 0 };
+	device_tuning found = { 0 };
+	trial x;
+	p->tuned_device = true;
+	clast_status s = trial_open(p, &x, &unused);
+	if (!s) {
+		device_queue_tune(x.session->queue, true, NULL);
+		s = trial_run(&x, &unused);
+		device_queue_tune(x.session->queue, false, &found);
+		trial_close(&x);
+	}
+	p->tuned_layers = found.calls;
+	p->tuned_timed = found.timed;
+	p->tuned_other = found.changed;
+	if (may_go_without(s)) {
+		say(p->model, unused.message);
+		say(p->model, "the model is not tuned, since it could not be run");
+		return CLAST_OK;
+	}
+	if (s && d)
+		*d = unused;
+	return s;
+}
+
 clast_status tune_plan(clast_plan *p, const clast_plan_options *o, clast_diag *d)
 {
 	clast_plan_options plain = *o;
 	clast_diag unused = { 0 };
 	plain.tune = false;
 	tuner t = { .p = p, .o = &plain };
-	if (p->device || p->precision == CLAST_PRECISION_REFERENCE)
+	if (p->precision == CLAST_PRECISION_REFERENCE)
 		return CLAST_OK;
+	if (p->device)
+		return tune_device(p, d);
 	tune_list_read(&t.cache, &p->memory);
 	pthread_mutex_lock(&p->model->lock);
 	clast_status s = list_layers(&t, d);

@@ -98,6 +98,16 @@ const char *device_name(const device *x)
 	return x->name;
 }
 
+bool device_shares_memory(const device *x)
+{
+	return x->shared;
+}
+
+bool device_takes_all(const device *x)
+{
+	return x->takes_all;
+}
+
 bool device_computes(const device *x, kernel_id kernel)
 {
 	return x->backend->computes(x, kernel);
@@ -119,6 +129,17 @@ clast_status device_alloc(device *x, size_t bytes, const void *content, device_m
 	return x->backend->alloc(x, bytes, content, out, d);
 }
 
+clast_status device_share(device *x, void *host, size_t bytes, bool constant, device_memory **out, clast_diag *d)
+{
+	*out = NULL;
+	return x->shared && bytes ? x->backend->share(x, host, bytes, constant, out, d) : CLAST_ERROR_UNSUPPORTED;
+}
+
+bool device_memory_shared(const device_memory *memory)
+{
+	return memory->shared;
+}
+
 void device_free(device_memory **memory)
 {
 	device_memory *x = *memory;
@@ -127,11 +148,11 @@ void device_free(device_memory **memory)
 		x->backend->free(x);
 }
 
-clast_status device_call_create(device *x, kernel_id kernel, const void *params, uint32_t present, bump *region,
+clast_status device_call_create(device *x, kernel_id kernel, const void *params, uint32_t present, bool tuned, bump *region,
                                 device_call **out, clast_diag *d)
 {
 	*out = NULL;
-	return x->backend->call_create(x, kernel, params, present, region, out, d);
+	return x->backend->call_create(x, kernel, params, present, tuned, region, out, d);
 }
 
 clast_status device_queue_create(device *x, bool timed, device_queue **out, clast_diag *d)
@@ -163,6 +184,16 @@ clast_status device_read(device_queue *q, const device_memory *from, size_t offs
 	return bytes ? q->backend->read(q, from, offset, to, bytes, d) : CLAST_OK;
 }
 
+clast_status device_map(device_queue *q, device_memory *memory, size_t offset, size_t bytes, clast_diag *d)
+{
+	return bytes ? q->backend->map(q, memory, offset, bytes, d) : CLAST_OK;
+}
+
+clast_status device_unmap(device_queue *q, device_memory *memory, size_t offset, clast_diag *d)
+{
+	return q->backend->unmap(q, memory, offset, d);
+}
+
 clast_status device_finish(device_queue *q, clast_diag *d)
 {
 	return q->backend->finish(q, d);
@@ -176,4 +207,9 @@ void device_queue_mark(device_queue *q, size_t tag)
 clast_status device_queue_times(device_queue *q, void (*tell)(void *context, const device_time *t), void *context, clast_diag *d)
 {
 	return q->backend->times(q, tell, context, d);
+}
+
+void device_queue_tune(device_queue *q, bool on, device_tuning *found)
+{
+	q->backend->tune(q, on, found);
 }

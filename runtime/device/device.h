@@ -41,6 +41,10 @@ clast_status device_describe(size_t index, device_info *info);
 clast_status device_open(const char *name, device **out, clast_diag *d);
 void device_close(device **dev);
 const char *device_name(const device *dev); /* as its driver calls it */
+/* Whether its memory is the host's, so that copies cost little. */
+bool device_shares_memory(const device *dev);
+/* Whether it is to compute all that it can, whatever the copies cost (CLAST_OPENCL_PLACEMENT=all). */
+bool device_takes_all(const device *dev);
 /* Whether calls of this kernel exist at all; single calls may still be refused. */
 bool device_computes(const device *dev, kernel_id kernel);
 /* NULL where no kernel of the device reads the packing. */
@@ -56,11 +60,19 @@ clast_status device_measure(device *dev, double *gflops, double *gbytes, clast_d
 clast_status device_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d);
 void device_free(device_memory **memory);
 
+/* The host's own memory, where the device shares it (device_shares_memory): read and written in place. It must outlive the device's. It is the
+ * host's while it is mapped, else the device's; constant: the device never writes it. CLAST_ERROR_UNSUPPORTED without a message where the
+ * address or the size do not allow it. */
+#define DEVICE_PAGE 4096 /* memory that begins and ends at multiples is shared by every driver that can */
+clast_status device_share(device *dev, void *host, size_t bytes, bool constant, device_memory **out, clast_diag *d);
+bool device_memory_shared(const device_memory *memory);
+
 /* ---- Calls ---- */
 
 /* Compiles what the call needs, unless it is compiled already; CLAST_ERROR_UNSUPPORTED without a message where no kernel
- * computes these parameters. Bit i of `present`: args[i] is not NULL. The call lives in the region and needs no end. */
-clast_status device_call_create(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
+ * computes these parameters. Bit i of `present`: args[i] is not NULL. tuned: in the variant that tuning found fastest, now or in an
+ * earlier process. The call lives in the region and needs no end; params must live as long. */
+clast_status device_call_create(device *dev, kernel_id kernel, const void *params, uint32_t present, bool tuned, bump *region,
                                 device_call **out, clast_diag *d);
 
 typedef struct device_arg {
@@ -78,8 +90,22 @@ clast_status device_launch(device_queue *queue, const device_call *call, size_t 
 /* Both return when the bytes have been copied; what was enqueued before has run by then. */
 clast_status device_write(device_queue *queue, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d);
 clast_status device_read(device_queue *queue, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d);
+/* A part of shared memory becomes the host's when what was enqueued before has run, and the device's again. Parts that are mapped at one
+ * time do not overlap; the offset names one. */
+clast_status device_map(device_queue *queue, device_memory *memory, size_t offset, size_t bytes, clast_diag *d);
+clast_status device_unmap(device_queue *queue, device_memory *memory, size_t offset, clast_diag *d);
 /* Waits until everything has run. */
 clast_status device_finish(device_queue *queue, clast_diag *d);
+
+/* ---- Tuning ---- */
+
+typedef struct device_tuning {
+	size_t calls, timed, changed; /* that have variants; timed just now; that are faster in another one than is guessed */
+} device_tuning;
+
+/* While it is on, a call that has variants is run in each of them before it is launched, several times: operands that it writes over are
+ * not what they should be. found may be NULL; it gets the sums of the queue. */
+void device_queue_tune(device_queue *queue, bool on, device_tuning *found);
 
 /* ---- Times ---- */
 

@@ -100,7 +100,8 @@ clast_status run_before_inference(run *r, const plan_step *step)
 	for (uint32_t i = 0; r->sides.dev && !s && i < step->n_in; i++) {
 		const uint32_t pv = step_in(r->s->plan, step)[i];
 		const spec_place *p = pv == NO_ID ? NULL : run_place(r, pv);
-		if (p && p->known && p->base < r->base_count && r->sides.list[p->base].bytes <= LOOK_BYTES)
+		const side *at = p && p->known && p->base < r->base_count ? &r->sides.list[p->base] : NULL;
+		if (at && (at->bytes <= LOOK_BYTES || (at->shared && at->on_host)))
 			s = bring(r, p->base, false);
 	}
 	return s;

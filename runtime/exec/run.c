@@ -71,7 +71,7 @@ clast_status run_add_base(run *r, void *memory, size_t bytes, device_memory *on_
 	if (!grow(&r->s->runtime.memory, &r->bases, &r->base_capacity, r->base_count + 1, sizeof *r->bases))
 		return fail_memory(r->d, 0);
 	r->bases[r->base_count++] = memory;
-	return sides_add(&r->sides, bytes, on_device, offset, written, r->d);
+	return sides_add(&r->sides, bytes, on_device, offset, written, r->base_count <= r->spec->input_count, r->d);
 }
 
 clast_status run_scratch(clast_session *s, size_t bytes)
@@ -273,18 +273,23 @@ static clast_status list_bases(run *r, const tensor_view *inputs, const tensor_v
 	const cached *c = r->cached;
 	const specialisation *spec = r->spec;
 	clast_status status = CLAST_OK;
-	if (c->device_inputs)
-		r->sides = (sides){ .dev = r->s->plan->device, .queue = r->s->queue, .memory = &r->s->runtime.memory };
-	for (uint32_t i = 0; !status && i < spec->input_count; i++)
-		status = run_add_base(r, inputs[i].data, (size_t)view_count(&inputs[i]) * clast_dtype_bytes(inputs[i].dtype),
-		                      c->device_inputs ? c->device_inputs[i] : NULL, 0, true);
+	device *dev = r->s->plan->device;
+	if (c->device_arena)
+		r->sides = (sides){ .dev = dev, .queue = r->s->queue, .memory = &r->s->runtime.memory,
+			            .shares = device_shares_memory(dev) && spec->block == &r->s->plan->blocks[0] };
+	for (uint32_t i = 0; !status && i < spec->input_count; i++) {
+		ptrdiff_t low;
+		size_t bytes;
+		view_span(&inputs[i], &low, &bytes);
+		status = run_add_base(r, inputs[i].data, bytes, c->device_inputs ? c->device_inputs[i] : NULL, 0, true);
+	}
 	for (size_t i = 0; !status && i < spec->buffer_count; i++) {
 		const spec_buffer *b = &spec->buffers[i];
-		void *memory = (char *)c->arena + b->offset;
+		void *memory = c->arena_at + b->offset;
 		if (b->given && !(memory = run_wanted(r, (uint32_t)i, wanted)))
 			status = run_keep(r, b->bytes, &memory);
 		if (!status)
-			status = run_add_base(r, memory, b->bytes, c->device_arena, b->offset, false);
+			status = run_add_base(r, memory, b->bytes, b->given ? NULL : c->device_arena, b->offset, false);
 	}
 	return status;
 }
@@ -325,6 +330,8 @@ clast_status block_run(clast_session *s, uint32_t block, const tensor_view *inpu
 		status = bring_outputs(r);
 	if (!status && r->cached->balance)
 		balance_run(r->cached->balance, r->spec);
+	if (!status && r->sides.dev)
+		status = sides_leave_inputs(&r->sides, r->spec->input_count, d);
 	if (status)
 		block_done(&r);
 	*out = r;
@@ -345,8 +352,6 @@ void block_done(run **handle)
 	mem *a = &r->s->runtime.memory;
 	if (r->cached)
 		r->cached->busy = false;
-	if (r->sides.dev)
-		(void)device_finish(r->sides.queue, NULL); /* a run that failed may have left calls that read the memory freed here */
 	sides_release(&r->sides);
 	for (size_t i = 0; i < r->allocation_count; i++)
 		mem_free(a, r->allocations[i].memory, r->allocations[i].bytes);

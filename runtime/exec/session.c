@@ -79,19 +79,42 @@ static cached *oldest(clast_session *s)
 	return best;
 }
 
-/* Room on the device for the arena and the inputs. Bodies run on the CPU. */
+static clast_status reserve_inputs(clast_session *s, cached *c, clast_diag *d)
+{
+	clast_status status = CLAST_OK;
+	c->device_inputs = mem_calloc(&s->memory, c->key_count * sizeof *c->device_inputs + 1);
+	if (!c->device_inputs)
+		return fail_memory(d, 0);
+	for (size_t i = 0; !status && i < c->key_count; i++) {
+		ptrdiff_t low;
+		size_t bytes;
+		view_span(&c->key[i], &low, &bytes);
+		status = device_alloc(s->plan->device, bytes, NULL, &c->device_inputs[i], d);
+	}
+	return status;
+}
+
+static bool uses_device(const specialisation *s)
+{
+	for (uint32_t i = 0; i < s->block->step_count; i++)
+		if (s->steps[i].mode == MODE_DEVICE || s->steps[i].why == WHY_LATE)
+			return true;
+	return false;
+}
+
+/* Room on the device for the arena and the inputs. What a body reads is somewhere in the memory of the block around it, which the device
+ * may share already: bodies have copies of their own. */
 static clast_status reserve_device(clast_session *s, cached *c, clast_diag *d)
 {
 	device *dev = s->plan->device;
-	if (!dev || c->spec->block != &s->plan->blocks[0])
+	const bool main_block = c->spec->block == &s->plan->blocks[0];
+	if (!dev || !uses_device(c->spec))
 		return CLAST_OK;
-	c->device_inputs = mem_calloc(&s->memory, c->key_count * sizeof *c->device_inputs + 1);
-	clast_status status = c->device_inputs ? device_alloc(dev, c->arena_bytes, NULL, &c->device_arena, d) : fail_memory(d, 0);
-	for (size_t i = 0; !status && i < c->key_count; i++) {
-		const size_t bytes = (size_t)view_count(&c->key[i]) * clast_dtype_bytes(c->key[i].dtype);
-		status = device_alloc(dev, bytes, NULL, &c->device_inputs[i], d);
-	}
-	return status;
+	clast_status status = device_share(dev, c->arena_at, c->spec->arena_bytes, false, &c->device_arena, d);
+	const bool shared = !status;
+	if (status == CLAST_ERROR_UNSUPPORTED)
+		status = device_alloc(dev, c->spec->arena_bytes, NULL, &c->device_arena, d);
+	return status || (shared && main_block) ? status : reserve_inputs(s, c, d);
 }
 
 clast_status session_specialise(clast_session *s, uint32_t block, const tensor_view *inputs, cached **out, clast_diag *d)
@@ -112,8 +135,10 @@ clast_status session_specialise(clast_session *s, uint32_t block, const tensor_v
 	clast_status status = spec_create(s->plan, block, inputs, &s->memory, s->options.observe != NULL, &c->spec, d);
 	if (status)
 		return status;
-	c->arena_bytes = c->spec->arena_bytes;
+	const bool pages = s->plan->device && device_shares_memory(s->plan->device);
+	c->arena_bytes = c->spec->arena_bytes + (pages ? 2 * DEVICE_PAGE : 0);
 	c->arena = mem_alloc(&s->memory, c->arena_bytes);
+	c->arena_at = pages && c->arena ? (char *)c->arena + (DEVICE_PAGE - (uintptr_t)c->arena % DEVICE_PAGE) : c->arena;
 	c->key = mem_calloc(&s->memory, count * sizeof *c->key + 1);
 	c->key_count = count;
 	if (s->options.progress)

@@ -21,9 +21,10 @@ typedef struct cached {
 	tensor_view *key;       /* views of the inputs, data NULL */
 	size_t key_count;
 	void *arena;
-	size_t arena_bytes;
-	device_memory *device_arena;   /* the same on the plan's device, for the main block; inputs have memory of their own there */
-	device_memory **device_inputs; /* [key_count] */
+	char *arena_at;         /* within arena, where the plan's begins */
+	size_t arena_bytes;     /* of arena */
+	device_memory *device_arena;   /* the same on the plan's device, for the main block; the same bytes where memory is shared */
+	device_memory **device_inputs; /* [key_count]: memory of their own there; NULL where memory is shared: then that of the caller */
 	_Atomic uint32_t *microseconds; /* by step: how long it took last, kept if the caller wants to be asked in between */
 	balance *balance;       /* if the caller wants to know */
 	uint64_t used;          /* time of the last use */

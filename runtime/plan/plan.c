@@ -767,17 +767,19 @@ static clast_status read_options(clast_plan *p, const clast_plan_options *o, cla
 	return p->strategy ? device_open(o->device, &p->device, d) : fail_memory(d, 0);
 }
 
-bool plan_step_on_device(const clast_plan *p, const plan_block *b, const plan_step *step)
+step_why plan_step_why(const clast_plan *p, const plan_block *b, const plan_step *step)
 {
-	if (!p->device || b != &p->blocks[0] || p->precision == CLAST_PRECISION_REFERENCE)
-		return false;
+	if (!p->device || p->precision == CLAST_PRECISION_REFERENCE)
+		return WHY_NO_DEVICE;
+	if (step->node != NO_ID && p->model->nodes[step->node].op->flags & OP_BODIES)
+		return WHY_BODY;
 	if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
-		return false;
+		return WHY_REFERENCE;
 	const uint32_t pv = step_out(p, step)[0];
 	if (pv == NO_ID || p->values[pv].constant)
-		return false;
+		return WHY_REFERENCE;
 	const clast_dtype t = p->model->values[p->facts[b->first_fact + p->values[pv].fact]].dtype;
-	return t == CLAST_FLOAT32 || t == CLAST_FLOAT16 || t == CLAST_BFLOAT16 || t == CLAST_BOOL;
+	return t == CLAST_FLOAT32 || t == CLAST_FLOAT16 || t == CLAST_BFLOAT16 || t == CLAST_BOOL ? WHY_DEVICE : WHY_DTYPE;
 }
 
 static clast_status choose_tiles(clast_plan *p, clast_diag *d)

@@ -94,6 +94,7 @@ struct clast_plan {
 	clast_precision precision;
 	bool keep_values;
 	device *device;         /* NULL: the CPU alone */
+	bool tuned_device;      /* kernels of the device in the variants that timing chose */
 	uint64_t seed;          /* of strategy random */
 	const char *strategy, *input_layout, *output_layout;
 	plan_objective objective;
@@ -140,6 +141,7 @@ struct clast_plan {
 	device_weight *device_weights;
 	size_t device_weight_count, device_weight_capacity;
 	index_set device_weight_set;
+	uint8_t *places;        /* by step: step_why at representative extents, made when first asked for by reports */
 	clast_transpose_info *transposes; /* made when first asked for by reports */
 	size_t transpose_count;
 	uint32_t *makers;       /* by value: the step that makes it, or NO_ID; made with them */
@@ -285,8 +287,21 @@ clast_status plan_device_constant(clast_plan *p, const void *data, size_t bytes,
 /* Gives back the device and what lies on it. */
 void plan_release_device(clast_plan *p);
 
-/* Whether the plan means the step for its device: kernels of the contract on numbers that networks compute with. Integers
- * of shapes, bodies and references stay on the CPU. A kernel may still refuse the extents it meets. */
-bool plan_step_on_device(const clast_plan *p, const plan_block *b, const plan_step *step);
+/* Why a step is where it is, next to a device. */
+typedef enum step_why {
+	WHY_DEVICE,             /* on the device */
+	WHY_VIEW,               /* nothing to do */
+	WHY_NO_DEVICE,          /* the plan has none, or is one by references */
+	WHY_BODY,               /* has bodies, whose steps are placed for themselves */
+	WHY_REFERENCE,          /* no kernel on either side */
+	WHY_DTYPE,              /* of elements that no kernel of the device computes */
+	WHY_NO_KERNEL,          /* a kernel on the CPU alone */
+	WHY_REFUSED,            /* the device's kernel does not compute these extents or strides */
+	WHY_COPIES,             /* the device could, but the copies would take longer than the CPU */
+	WHY_LATE                /* settled while running, when its shape is known */
+} step_why;
+/* Whether the plan means the step for its device: WHY_DEVICE for kernels of the contract on numbers that networks compute with. A kernel
+ * may still refuse the extents it meets. */
+step_why plan_step_why(const clast_plan *p, const plan_block *b, const plan_step *step);
 
 #endif

@@ -78,20 +78,31 @@ static clast_status align_inputs(specialisation *s, const plan_step *step, clast
 	return status;
 }
 
-clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+/* Whether the device's kernels are tried, and the reason if not. */
+static step_why placed(const specialisation *s, const plan_step *step, uint32_t index)
 {
-	*out = (spec_step){ .mode = MODE_REFERENCE, .first_call = (uint32_t)s->call_count };
-	clast_status status;
-	s->on_device = plan_step_on_device(s->plan, s->block, step);
-	if (step->kind == STEP_VIEW) {
-		status = spec_place_view(s, step, index, out, d);
-		if (out->mode == MODE_CALLS && s->on_device)
-			out->mode = MODE_DEVICE;
-		if (status || out->mode == MODE_NOTHING)
-			return status;
+	const step_why why = plan_step_why(s->plan, s->block, step);
+	return why == WHY_DEVICE && s->off && s->off[index] ? WHY_COPIES : why;
+}
+
+static clast_status create_view(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+{
+	const clast_status status = spec_place_view(s, step, index, out, d);
+	if (out->mode == MODE_CALLS && s->on_device)
+		out->mode = MODE_DEVICE;
+	if (out->mode == MODE_REFERENCE && s->on_device)
+		out->why = WHY_REFUSED;
+	if (!status && out->mode != MODE_NOTHING)
 		touch_operands(s, step, index);
-		return CLAST_OK;
-	}
+	return status;
+}
+
+static clast_status create(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+{
+	clast_status status;
+	s->on_device = out->why == WHY_DEVICE;
+	if (step->kind == STEP_VIEW)
+		return create_view(s, step, index, out, d);
 	if (spec_place_windows(s, step, index)) {
 		out->mode = MODE_NOTHING;
 		return CLAST_OK;
@@ -105,19 +116,32 @@ clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t
 	if (step->kind == STEP_NODE && step->family == FAMILY_REFERENCE)
 		return CLAST_OK;
 	const size_t args = s->arg_count;
+	s->refused = KERNEL_COUNT;
 	status = spec_record_step(s, step, index, d);
 	if (status == CLAST_ERROR_UNSUPPORTED && s->on_device) { /* then on the CPU */
 		s->call_count = out->first_call;
 		s->arg_count = args;
 		s->on_device = false;
+		out->why = s->refused < KERNEL_COUNT && device_computes(s->plan->device, s->refused) ? WHY_REFUSED : WHY_NO_KERNEL;
 		status = spec_record_step(s, step, index, d);
 	}
-	if (status == CLAST_ERROR_UNSUPPORTED)
-		return align_inputs(s, step, d); /* references do it */
+	if (status == CLAST_ERROR_UNSUPPORTED) { /* references do it */
+		out->why = WHY_REFERENCE;
+		return align_inputs(s, step, d);
+	}
 	if (!status) {
 		out->call_count = (uint32_t)(s->call_count - out->first_call);
 		out->mode = !out->call_count ? MODE_NOTHING : s->on_device ? MODE_DEVICE : MODE_CALLS;
 	}
+	return status;
+}
+
+clast_status spec_step_create(specialisation *s, const plan_step *step, uint32_t index, spec_step *out, clast_diag *d)
+{
+	*out = (spec_step){ .mode = MODE_REFERENCE, .why = placed(s, step, index), .first_call = (uint32_t)s->call_count };
+	const clast_status status = create(s, step, index, out, d);
+	if (out->mode == MODE_NOTHING)
+		out->why = WHY_VIEW;
 	return status;
 }
 
@@ -192,7 +216,8 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 		if (step_known(s, step)) {
 			status = spec_step_create(s, step, i, &s->steps[i], d);
 		} else {
-			s->steps[i].mode = MODE_LATE;
+			const step_why why = placed(s, step, i);
+			s->steps[i] = (spec_step){ .mode = MODE_LATE, .why = why == WHY_DEVICE ? WHY_LATE : why };
 			s->late_steps++;
 			touch_late(s, step, i);
 		}
@@ -205,14 +230,18 @@ static clast_status build(specialisation *s, const tensor_view *inputs, clast_di
 	return status ? status : arena_plan(s, d);
 }
 
-clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *inputs, mem *memory, bool keep,
-                         specialisation **out, clast_diag *d)
+/* off, which may be NULL, belongs to the specialisation from then on. */
+static clast_status create_placed(clast_plan *p, uint32_t block, const tensor_view *inputs, mem *memory, bool keep, const bool *off,
+                                  specialisation **out, clast_diag *d)
 {
 	*out = NULL;
 	specialisation *s = mem_calloc(memory, sizeof *s);
-	if (!s)
-		return fail_memory(d, sizeof *s);
 	const plan_block *b = &p->blocks[block];
+	if (!s) {
+		mem_free(memory, (void *)off, b->step_count);
+		return fail_memory(d, sizeof *s);
+	}
+	s->off = off;
 	s->plan = p;
 	s->block = b;
 	s->memory = memory;
@@ -226,6 +255,37 @@ clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *input
 	if (status)
 		spec_free(&s);
 	*out = s;
+	return status;
+}
+
+/* Made with everything on the device that can be, and once more if the CPU had better take some of it. */
+clast_status spec_create(clast_plan *p, uint32_t block, const tensor_view *inputs, mem *memory, bool keep,
+                         specialisation **out, clast_diag *d)
+{
+	const uint32_t steps = p->blocks[block].step_count;
+	bool any = false;
+	clast_status status = create_placed(p, block, inputs, memory, keep, NULL, out, d);
+	if (status || !p->device)
+		return status;
+	bool *off = mem_calloc(memory, steps);
+	status = off ? CLAST_OK : fail_memory(d, steps);
+	if (!status)
+		status = placement_choose(*out, inputs, off, &any, d);
+	if (!status && any) {
+		const uint64_t cost = (*out)->placement_cost, bound = (*out)->placement_bound;
+		spec_free(out);
+		status = create_placed(p, block, inputs, memory, keep, off, out, d);
+		off = NULL;
+		if (!status) {
+			(*out)->placement_cost = cost;
+			(*out)->placement_bound = bound;
+		}
+	}
+	mem_free(memory, off, steps);
+	if (!status)
+		status = placement_count(*out, inputs, d);
+	if (status)
+		spec_free(out);
 	return status;
 }
 
@@ -245,6 +305,7 @@ void spec_free(specialisation **handle)
 	if (!s)
 		return;
 	mem *a = s->memory;
+	mem_free(a, (void *)s->off, s->block->step_count);
 	mem_free(a, s->calls, s->call_capacity * sizeof *s->calls);
 	mem_free(a, s->args, s->arg_capacity * sizeof *s->args);
 	mem_free(a, s->buffers, s->buffer_capacity * sizeof *s->buffers);

@@ -52,7 +52,7 @@ typedef enum step_mode {
 } step_mode;
 
 typedef struct spec_step {
-	uint8_t mode;
+	uint8_t mode, why;          /* why: step_why */
 	uint32_t first_call, call_count;
 	const struct strip_group *strips; /* of MODE_STRIPS */
 } spec_step;
@@ -79,6 +79,10 @@ typedef struct specialisation {
 	uint32_t *last_use;         /* by plan value: the last step that reads it or a view of it */
 	device_memory **tables;     /* of calls on the device */
 	size_t table_count, table_capacity;
+	const bool *off;            /* by step: the CPU had better compute it; NULL: none */
+	size_t copies, moved_bytes; /* between the host and the device in a run */
+	uint64_t placement_cost, placement_bound; /* of placement.c's problem; equal: no other placement costs less */
+	kernel_id refused;          /* by the device, last */
 	bool on_device;             /* the step at hand is recorded for the plan's device */
 	bool keep;                  /* no buffer is reused: an observer may look at every value */
 } specialisation;
@@ -96,6 +100,12 @@ clast_status spec_place_outputs(specialisation *s, const plan_step *step, uint32
 /* Infers the nodes of a step numerically. Facts of outputs that stay unknown have rank -1 or unknown dims. */
 clast_status spec_infer_step(specialisation *s, const plan_step *step, clast_diag *d);
 bool fact_known(const infer_value *f);
+
+/* How much a step had to do at these shapes (spec_work.c): operations by the definition of its operators, a multiplication and an addition
+ * counted as two; those that its kernels execute where they differ, else 0; bytes of its operands, each once. */
+double spec_step_operations(const specialisation *s, const plan_step *step);
+double spec_step_executed(const specialisation *s, const spec_step *made);
+double spec_step_bytes(const specialisation *s, const plan_step *step);
 
 /* Gives every buffer its offset; sets arena_bytes and live_bytes. */
 clast_status arena_plan(specialisation *s, clast_diag *d);

@@ -56,6 +56,11 @@ clast_status spec_place_joins(specialisation *s, clast_diag *d);
 /* Which inputs of a join need no copy. */
 bool *spec_slotted_inputs(specialisation *s, const plan_step *step);
 
+/* placement.c: which of the steps that the device could compute (MODE_DEVICE, or late) the CPU had better, off[step]; *any: some. */
+clast_status placement_choose(specialisation *s, const tensor_view *inputs, bool *off, bool *any, clast_diag *d);
+/* How often and how much a run copies between the two sides, late steps aside: s->copies, s->moved_bytes. */
+clast_status placement_count(specialisation *s, const tensor_view *inputs, clast_diag *d);
+
 /* spec_reuse.c */
 /* The last step that reads the memory of each value, be it through another view of it. Slots of joins are read for ever. */
 clast_status spec_find_last_uses(specialisation *s, clast_diag *d);

@@ -96,7 +96,10 @@ static clast_status prepare_call(recorder *r, kernel_id id, spec_call *c, clast_
 	uint32_t present = 0;
 	for (uint32_t i = 0; i < c->arg_count; i++)
 		present |= (uint32_t)(s->args[c->first_arg + i].base != BASE_NONE) << i;
-	return device_call_create(s->plan->device, id, c->params, present, &s->region, &c->on_device, d);
+	const clast_status status = device_call_create(s->plan->device, id, c->params, present, s->plan->tuned_device, &s->region, &c->on_device, d);
+	if (status == CLAST_ERROR_UNSUPPORTED)
+		s->refused = id;
+	return status;
 }
 
 static clast_status record_emit(lowering *l, kernel_id id, const void *params, size_t n, const lower_arg *args, bool beside)

@@ -175,7 +175,7 @@ static void run_device(const pair *p, const char *what)
 		present |= 1u << i;
 		cr_assert_eq(device_alloc(dev, p->operand[i].bytes, p->operand[i].gpu, &args[i].memory, &d), CLAST_OK, "%s", d.message);
 	}
-	cr_assert_eq(device_call_create(dev, p->kernel, p->params, present, &region, &call, &d), CLAST_OK, "%s: %s", what, d.message);
+	cr_assert_eq(device_call_create(dev, p->kernel, p->params, present, false, &region, &call, &d), CLAST_OK, "%s: %s", what, d.message);
 	cr_assert_eq(device_launch(queue, call, p->count, args, &d), CLAST_OK, "%s: %s", what, d.message);
 	for (size_t i = 0; i < p->count; i++) {
 		if (!p->operand[i].gpu)

@@ -71,7 +71,7 @@ static clast_status make_call(device *x, uint8_t op, bump *region, device_call *
 	p.program.code[0] = (program_instr){ .op = PROGRAM_LOAD, .dst = 0, .a = 0 };
 	p.program.code[1] = (program_instr){ .op = op, .dst = 0, .a = 0 };
 	p.program.code[2] = (program_instr){ .op = PROGRAM_STORE, .dst = 1, .a = 0 };
-	return device_call_create(x, KERNEL_eltwise, &p, 3, region, call, d);
+	return device_call_create(x, KERNEL_eltwise, &p, 3, false, region, call, d);
 }
 
 Test(devices, a_source_that_does_not_compile_comes_with_the_log)
@@ -101,7 +101,7 @@ Test(devices, what_no_kernel_takes_is_unsupported)
 	const copy_params p = { .element_bytes = 4, .rank = 2, .extent = { 3, 2 }, .in = { 1, 1 }, .out = { (ptrdiff_t)1 << 32, 1 } };
 	mem_init(&m, NULL, 0);
 	bump_init(&region, &m);
-	cr_expect_eq(device_call_create(x, KERNEL_copy, &p, 3, &region, &call, &d), CLAST_ERROR_UNSUPPORTED);
+	cr_expect_eq(device_call_create(x, KERNEL_copy, &p, 3, false, &region, &call, &d), CLAST_ERROR_UNSUPPORTED);
 	bump_release(&region);
 	device_close(&x);
 }

@@ -120,6 +120,7 @@ static void set_target(opencl_device *x)
 static void close_device(device *base)
 {
 	opencl_device *x = (opencl_device *)base;
+	opencl_save_choices(x);
 	opencl_release_programs(x);
 #if CLAST_CLBLAST
 	opencl_blas_forget();
@@ -164,6 +165,10 @@ static clast_status open_device(size_t index, bool half, device **out, clast_dia
 	}
 	set_target(x);
 	x->target.half = half;
+	const char *apart = getenv("CLAST_OPENCL_SHARED");
+	const char *placement = getenv("CLAST_OPENCL_PLACEMENT");
+	x->base.takes_all = placement && !strcmp(placement, "all");
+	x->base.shared = x->info.host_memory && !(apart && !strcmp(apart, "0"));
 	*out = &x->base;
 	return CLAST_OK;
 }
@@ -191,7 +196,24 @@ static bool make_work(const opencl_device *x, opencl_make make, const void *para
 	return made && !(w->operands & ~present);
 }
 
-static clast_status create_call(device *dev, kernel_id kernel, const void *params, uint32_t present, bump *region,
+void opencl_fill_call(device_call *c, const opencl_work *w, opencl_program *compiled)
+{
+	*c = (device_call){ .program = compiled, .operands = w->operands, .args_bytes = w->args_bytes };
+	memcpy(c->global, w->global, sizeof c->global);
+	memcpy(c->local, w->local, sizeof c->local);
+	memcpy(c->args, w->args, w->args_bytes);
+}
+
+/* The variant that timing chose, in place of the guess in w. */
+static bool take_choice(opencl_device *x, opencl_make make, kernel_id kernel, const void *params, uint32_t present, const uint64_t key[2],
+                        opencl_work *w)
+{
+	opencl_target t = x->target;
+	t.variant = opencl_chosen_variant(x, kernel, key);
+	return !t.variant || (make(&t, params, present, w) && !(w->operands & ~present)) || make_work(x, make, params, present, w);
+}
+
+static clast_status create_call(device *dev, kernel_id kernel, const void *params, uint32_t present, bool tuned, bump *region,
                                 device_call **out, clast_diag *d)
 {
 	opencl_device *x = (opencl_device *)dev;
@@ -208,7 +230,13 @@ static clast_status create_call(device *dev, kernel_id kernel, const void *param
 		return CLAST_ERROR_UNSUPPORTED;
 	if (!w)
 		return fail_memory(d, sizeof *w);
+	uint64_t key[2] = { 0 };
+	const bool varies = opencl_variant_count(kernel) > 1;
 	if (!make_work(x, make, params, present, w))
+		s = CLAST_ERROR_UNSUPPORTED;
+	if (!s && varies)
+		opencl_call_key(w, kernel, present, key);
+	if (!s && varies && tuned && !take_choice(x, make, kernel, params, present, key, w))
 		s = CLAST_ERROR_UNSUPPORTED;
 	if (!s && w->global[0] && w->global[1] && w->global[2])
 		s = opencl_compile(x, w, &compiled, d);
@@ -216,10 +244,12 @@ static clast_status create_call(device *dev, kernel_id kernel, const void *param
 	if (!s && !c)
 		s = fail_memory(d, sizeof *c);
 	if (c) {
-		*c = (device_call){ .program = compiled, .operands = w->operands, .args_bytes = w->args_bytes };
-		memcpy(c->global, w->global, sizeof c->global);
-		memcpy(c->local, w->local, sizeof c->local);
-		memcpy(c->args, w->args, w->args_bytes);
+		opencl_fill_call(c, w, compiled);
+		c->kernel = kernel;
+		c->params = params;
+		c->present = present;
+		c->varies = varies;
+		memcpy(c->key, key, sizeof key);
 		*out = c;
 	}
 	mem_free(&x->memory, w, sizeof *w);
@@ -235,6 +265,7 @@ const device_backend device_opencl = {
 	.computes = computes,
 	.packing = packing,
 	.alloc = opencl_alloc,
+	.share = opencl_share,
 	.free = opencl_free,
 	.call_create = create_call,
 	.queue_create = opencl_queue_create,
@@ -242,8 +273,11 @@ const device_backend device_opencl = {
 	.launch = opencl_launch,
 	.write = opencl_write,
 	.read = opencl_read,
+	.map = opencl_map,
+	.unmap = opencl_unmap,
 	.finish = opencl_finish,
 	.mark = opencl_mark,
 	.times = opencl_times,
 	.measure = opencl_measure,
+	.tune = opencl_tune,
 };

@@ -19,6 +19,12 @@ typedef struct opencl_program {
 
 #define OPENCL_SLOTS 256
 
+/* Of a call: its fastest variant. */
+typedef struct opencl_choice {
+	uint64_t key[2];
+	char text[48]; /* opencl_variant_text */
+} opencl_choice;
+
 typedef struct opencl_device {
 	device base;
 	const opencl_api *cl;
@@ -30,9 +36,17 @@ typedef struct opencl_device {
 	mem memory;
 	pthread_mutex_t lock; /* of programs and of setting arguments */
 	opencl_program *programs[OPENCL_SLOTS];
+	opencl_choice *choices; /* under the lock, like what follows */
+	size_t choice_count, choice_capacity;
+	bool choices_read, choices_fresh; /* taken from the disk; to be written there */
 } opencl_device;
 
 struct device_call {
+	kernel_id kernel;
+	const void *params;
+	uint32_t present;
+	bool varies;          /* it has variants */
+	uint64_t key[2];      /* of tuning, if it varies */
 	opencl_program *program; /* NULL: nothing to launch */
 	uint32_t operands;
 	size_t args_bytes;
@@ -51,6 +65,7 @@ typedef struct opencl_memory {
 	device_memory base;
 	opencl_device *device;
 	cl_mem buffer;
+	char *host; /* of shared memory */
 } opencl_memory;
 
 /* One thing enqueued on a queue that keeps times. */
@@ -66,7 +81,8 @@ typedef struct opencl_queue {
 	device_queue base;
 	opencl_device *device;
 	cl_command_queue queue;
-	bool timed;
+	bool timed, tunes;
+	device_tuning tuned;
 	size_t tag;
 	uint32_t mark;
 	opencl_stamp *stamps;
@@ -74,13 +90,32 @@ typedef struct opencl_queue {
 } opencl_queue;
 
 clast_status opencl_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d);
+clast_status opencl_share(device *dev, void *host, size_t bytes, bool constant, device_memory **out, clast_diag *d);
 void opencl_free(device_memory *memory);
 clast_status opencl_queue_create(device *dev, bool timed, device_queue **out, clast_diag *d);
 void opencl_queue_free(device_queue *queue);
+/* The launch itself; d may be NULL. */
+clast_status opencl_enqueue(opencl_queue *q, const device_call *c, size_t n, const device_arg *args, clast_diag *d);
 clast_status opencl_launch(device_queue *queue, const device_call *c, size_t n, const device_arg *args, clast_diag *d);
 clast_status opencl_write(device_queue *queue, device_memory *to, size_t offset, const void *from, size_t bytes, clast_diag *d);
 clast_status opencl_read(device_queue *queue, const device_memory *from, size_t offset, void *to, size_t bytes, clast_diag *d);
+clast_status opencl_map(device_queue *queue, device_memory *memory, size_t offset, size_t bytes, clast_diag *d);
+clast_status opencl_unmap(device_queue *queue, device_memory *memory, size_t offset, clast_diag *d);
 clast_status opencl_finish(device_queue *queue, clast_diag *d);
+
+/* Everything but what tuning needs. */
+void opencl_fill_call(device_call *c, const opencl_work *w, opencl_program *compiled);
+
+/* ---- Tuning (tune.c) ---- */
+
+void opencl_call_key(const opencl_work *w, kernel_id kernel, uint32_t present, uint64_t key[2]);
+/* 0 where the guess is best or nothing is known. */
+uint32_t opencl_chosen_variant(opencl_device *x, kernel_id kernel, const uint64_t key[2]);
+void opencl_tune(device_queue *queue, bool on, device_tuning *found);
+/* Times the call's variants, unless the fastest is known. */
+void opencl_tune_call(opencl_queue *q, const device_call *c, size_t n, const device_arg *args);
+/* Writes what is new and forgets all. */
+void opencl_save_choices(opencl_device *x);
 
 /* ---- Times (times.c) ---- */
 

@@ -3,9 +3,8 @@
 
 /* ---- Memory ---- */
 
-clast_status opencl_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d)
+static clast_status create(opencl_device *x, cl_mem_flags flags, size_t bytes, void *host, device_memory **out, clast_diag *d)
 {
-	opencl_device *x = (opencl_device *)dev;
 	cl_int e;
 	if (bytes > x->info.largest_bytes)
 		return fail(d, CLAST_ERROR_MEMORY, "OpenCL: a buffer of %zu bytes; %s allows %llu", bytes, x->info.name,
@@ -13,18 +12,30 @@ clast_status opencl_alloc(device *dev, size_t bytes, const void *content, device
 	opencl_memory *m = mem_calloc(&x->memory, sizeof *m);
 	if (!m)
 		return fail_memory(d, sizeof *m);
-	const size_t size = bytes ? bytes : 4;
-	const bool copy = content && bytes;
-	m->buffer = x->cl->clCreateBuffer(x->context, CL_MEM_READ_WRITE | (copy ? CL_MEM_COPY_HOST_PTR : 0), size,
-	                                  copy ? (void *)content : NULL, &e);
+	m->buffer = x->cl->clCreateBuffer(x->context, flags, bytes ? bytes : 4, host, &e);
 	if (e) {
 		mem_free(&x->memory, m, sizeof *m);
 		return opencl_failed(e, "clCreateBuffer", d);
 	}
-	m->base = (device_memory){ &device_opencl, bytes };
+	m->base = (device_memory){ .backend = &device_opencl, .bytes = bytes, .shared = flags & CL_MEM_USE_HOST_PTR };
 	m->device = x;
+	m->host = m->base.shared ? host : NULL;
 	*out = &m->base;
 	return CLAST_OK;
+}
+
+clast_status opencl_alloc(device *dev, size_t bytes, const void *content, device_memory **out, clast_diag *d)
+{
+	const bool copy = content && bytes;
+	return create((opencl_device *)dev, CL_MEM_READ_WRITE | (copy ? CL_MEM_COPY_HOST_PTR : 0), bytes, copy ? (void *)content : NULL, out, d);
+}
+
+clast_status opencl_share(device *dev, void *host, size_t bytes, bool constant, device_memory **out, clast_diag *d)
+{
+	opencl_device *x = (opencl_device *)dev;
+	if ((uintptr_t)host % MEM_ALIGNMENT || bytes > x->info.largest_bytes)
+		return CLAST_ERROR_UNSUPPORTED;
+	return create(x, (constant ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE) | CL_MEM_USE_HOST_PTR, bytes, host, out, d);
 }
 
 void opencl_free(device_memory *base)
@@ -86,6 +97,13 @@ static cl_int set_arguments(const opencl_api *cl, const device_call *c, size_t n
 clast_status opencl_launch(device_queue *base, const device_call *c, size_t n, const device_arg *args, clast_diag *d)
 {
 	opencl_queue *q = (opencl_queue *)base;
+	if (q->tunes && c->varies && c->program)
+		opencl_tune_call(q, c, n, args);
+	return opencl_enqueue(q, c, n, args, d);
+}
+
+clast_status opencl_enqueue(opencl_queue *q, const device_call *c, size_t n, const device_arg *args, clast_diag *d)
+{
 	opencl_device *x = q->device;
 #if CLAST_CLBLAST
 	if (c->blas)
@@ -119,6 +137,26 @@ clast_status opencl_read(device_queue *base, const device_memory *from, size_t o
 	return opencl_failed(q->device->cl->clEnqueueReadBuffer(q->queue, m->buffer, CL_TRUE, offset, bytes, to, 0, NULL,
 	                                                       opencl_stamp_next(q, DEVICE_READ, bytes)),
 	                     "clEnqueueReadBuffer", d);
+}
+
+clast_status opencl_map(device_queue *base, device_memory *memory, size_t offset, size_t bytes, clast_diag *d)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	const opencl_memory *m = (const opencl_memory *)memory;
+	cl_int e = CL_SUCCESS;
+	const void *at = q->device->cl->clEnqueueMapBuffer(q->queue, m->buffer, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, offset, bytes, 0, NULL,
+	                                                   opencl_stamp_next(q, DEVICE_READ, 0), &e);
+	if (!e && at != m->host + offset) /* which the standard promises of memory that was the host's */
+		return fail(d, CLAST_ERROR_DEVICE, "OpenCL: %s maps shared memory to another address", q->device->info.name);
+	return opencl_failed(e, "clEnqueueMapBuffer", d);
+}
+
+clast_status opencl_unmap(device_queue *base, device_memory *memory, size_t offset, clast_diag *d)
+{
+	opencl_queue *q = (opencl_queue *)base;
+	const opencl_memory *m = (const opencl_memory *)memory;
+	return opencl_failed(q->device->cl->clEnqueueUnmapMemObject(q->queue, m->buffer, m->host + offset, 0, NULL, NULL),
+	                     "clEnqueueUnmapMemObject", d);
 }
 
 clast_status opencl_finish(device_queue *base, clast_diag *d)
