@@ -277,3 +277,29 @@ Test(gemm, a_large_bias_is_rounded_once)
 	c.terms = 2;
 	check(&r, &c);
 }
+
+/* Networks whose filters are alike have equal outputs, and ties among them decide. */
+Test(gemm, equal_columns_get_equal_bits)
+{
+	rng r = { 27 };
+	for (int n = 0; n < 40; n++) {
+		gemm_case c = random_case(&r, rng_range(&r, 1, 40), rng_range(&r, 2, 120), rng_range(&r, 1, 700), false);
+		gemm_params *p = &c.p;
+		p->epilogue.flags = 0;
+		p->b_row = 1; /* all columns are one */
+		p->b_col = 0;
+		EACH_ISA(t)
+		{
+			float *out = floats_untouched(c.out_count);
+			void *args[] = { out, c.a, c.b, NULL, NULL };
+			run_whole(t->kernel[KERNEL_gemm_f32], p, args);
+			for (size_t i = 0; i < p->m; i++) {
+				const float *row = out + out_row_at(p, i);
+				for (size_t j = 1; j < p->n; j++)
+					cr_assert(same_bits(row, row + j, sizeof *row), "%s: %zux%zux%zu, row %zu: column %zu is %g, column 0 is %g",
+						  t->isa, p->m, p->n, p->k, i, j, (double)row[j], (double)row[0]);
+			}
+		}
+		memory_free_all();
+	}
+}

@@ -64,26 +64,23 @@ ALWAYS_INLINE void begin_one_k(sums sum, const float *a, const float *high, ptrd
 	}
 }
 
-/* The step of k with which a chain of vector `turn` begins: the sums of the one before and of `from` leave for
- * `to`, one by one between the products. */
-ALWAYS_INLINE void turn_one_k(sums sum, const float *from, float *to, const int turn, const float *a,
-			      const float *high, ptrdiff_t row, const float *b, const int rows, const int vectors)
+/* The step of k with which other chains begin: the sums of those before and of `from` leave for `to`, one by one between the products. */
+ALWAYS_INLINE void turn_one_k(sums sum, const float *from, float *to, const float *a, const float *high, ptrdiff_t row, const float *b,
+			      const int rows, const int vectors)
 {
 	vec bv[MAX_VECTORS];
 	UNROLL for (int j = 0; j < vectors; j++) bv[j] = load(b + j * VEC);
 	UNROLL for (int i = 0; i < rows; i++)
 	{
 		const vec av = splat(i < 7 ? a[i * row] : high[(i - 7) * row]);
-		const int at = (i * vectors + turn) * VEC;
-		store(to + at, sum[i][turn] + load(from + at));
-		sum[i][turn] = av * bv[turn];
-		PIN(sum[i][turn]);
 		UNROLL for (int j = 0; j < vectors; j++)
 		{
-			if (j != turn)
-				sum[i][j] += av * bv[j];
+			const int at = (i * vectors + j) * VEC;
+			store(to + at, sum[i][j] + load(from + at));
+			sum[i][j] = av * bv[j];
+			PIN(sum[i][j]);
+			KEEP_ORDER;
 		}
-		KEEP_ORDER;
 	}
 }
 
@@ -112,9 +109,8 @@ ALWAYS_INLINE size_t begin_chains(sums sum, const int how, const float *from, fl
 		begin_one_k(sum, a, high, row, b, rows, vectors);
 		return 1;
 	}
-	UNROLL for (int j = 0; j < vectors; j++)
-		turn_one_k(sum, from, to, j, a + j, high + j, row, b + j * (vectors * VEC), rows, vectors);
-	return (size_t)vectors;
+	turn_one_k(sum, from, to, a, high, row, b, rows, vectors);
+	return 1;
 #endif
 }
 
@@ -143,7 +139,7 @@ static const float zeros[TILE_ROWS * MAX_VECTORS * VEC] __attribute__((aligned(6
 
 /* sum = all k, chain by chain. Registers hold one chain of each column; the sum of those before it waits in
  * memory. Stores of all sums on end would hold up the products behind them (chains of 48 steps: 4 % of the
- * time), so that the vectors of a panel begin their chains one step of k after the other. */
+ * time): they go between the products with which the next chains begin. All columns begin theirs with the same step. */
 ALWAYS_INLINE void multiply_chains(const tile *t, sums sum, const int rows, const int vectors)
 {
 	float memory[TILE_ROWS * MAX_VECTORS * VEC] __attribute__((aligned(64)));

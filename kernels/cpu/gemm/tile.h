@@ -3,7 +3,8 @@
  *
  * Every element of the result is a sum of chains a0 * b0 + a1 * b1 + ... and of the bias, which comes last:
  * each step of a chain rounds what has come together so far, so that long chains and large biases in front of
- * them cost accuracy. Chains are fixed by k and the column, so that tiles of other heights give the same bits.
+ * them cost accuracy. Chains are fixed by k alone, so that tiles of other heights give the same bits, and columns
+ * with equal weights too.
  */
 #ifndef CPU_GEMM_TILE_H
 #define CPU_GEMM_TILE_H
