@@ -72,9 +72,22 @@ static void count(const clast_model *m, graph_id g, size_t *nodes, size_t *trans
 
 /* ---- Channels-last exports ---- */
 
-static bool is_transpose(const clast_model *m, node_id n)
+#define LONGEST_CHAIN 8
+
+/* Whether nodes end here that begin with a Transpose, some channels-first operators among them and nothing else that has two operands. */
+static bool is_wrapped(const clast_model *m, node_id id)
 {
-	return n != NO_ID && m->nodes[n].op->rule == RULE_PERMUTE;
+	bool channels = false;
+	for (int i = 0; i < LONGEST_CHAIN && id != NO_ID; i++) {
+		const node *n = &m->nodes[id];
+		if (n->op->rule == RULE_PERMUTE)
+			return channels;
+		if (!n->n_in || n->in[0] == NO_ID || (!has_channels(n) && (n->op->rule != RULE_ANY || n->n_in > 1)))
+			return false;
+		channels |= has_channels(n);
+		id = m->values[n->in[0]].producer;
+	}
+	return false;
 }
 
 bool convert_is_wrapped(const clast_model *m)
@@ -82,12 +95,7 @@ bool convert_is_wrapped(const clast_model *m)
 	const graph *g = &m->graphs[0];
 	for (size_t i = 0; i < g->node_count; i++) {
 		const node *t = &m->nodes[g->nodes[i]];
-		const value *x = t->n_in && t->in[0] != NO_ID ? &m->values[t->in[0]] : NULL;
-		if (t->op->rule != RULE_PERMUTE || !x || x->producer == NO_ID)
-			continue;
-		const node *n = &m->nodes[x->producer];
-		if (has_channels(n) && n->n_in && n->in[0] != NO_ID &&
-		    is_transpose(m, m->values[n->in[0]].producer))
+		if (t->op->rule == RULE_PERMUTE && t->n_in && t->in[0] != NO_ID && is_wrapped(m, m->values[t->in[0]].producer))
 			return true;
 	}
 	return false;

@@ -122,27 +122,44 @@ static const char *to_last(twin *t, const char *x)
 	return t->last ? node(t, "Transpose", FROM(x), WITH(LIST("perm", 0, 2, 3, 1))) : x;
 }
 
-static image conv(twin *t, image x, int64_t to, int64_t k, int64_t stride, bool depthwise)
+/* Channels-first, as ONNX has it. */
+static const char *conv_first(twin *t, const char *x, int64_t from, int64_t to, int64_t k, int64_t stride, bool depthwise)
 {
 	static const int hwio[] = { 2, 3, 1, 0 }, hwoi[] = { 2, 3, 0, 1 };
-	const int64_t dims[] = { to, depthwise ? 1 : x.c, k, k };
+	const int64_t dims[] = { to, depthwise ? 1 : from, k, k };
 	const char *w = constant(t, 4, dims, !t->last ? same : depthwise ? hwoi : hwio);
 	if (t->last && depthwise)
 		w = node(t, "Transpose", FROM(w), WITH(LIST("perm", 2, 3, 0, 1)));
 	else if (t->last)
 		w = node(t, "Transpose", FROM(w), WITH(LIST("perm", 3, 2, 0, 1)));
 	const clast_attribute same_upper = { .name = "auto_pad", .type = CLAST_ATTRIBUTE_STRING, .s = "SAME_UPPER" };
-	const char *y = node(t, "Conv", FROM(to_first(t, x.name), w, vector(t, to, false)),
-	                     WITH(LIST("strides", stride, stride), ONE("group", depthwise ? x.c : 1), same_upper));
+	return node(t, "Conv", FROM(x, w, vector(t, to, false)),
+	            WITH(LIST("strides", stride, stride), ONE("group", depthwise ? from : 1), same_upper));
+}
+
+static const char *batch_norm_first(twin *t, const char *x, int64_t c)
+{
+	const char *scale = vector(t, c, true), *shift = vector(t, c, false), *mean = vector(t, c, false), *variance = vector(t, c, true);
+	return node(t, "BatchNormalization", FROM(x, scale, shift, mean, variance), 0, NULL);
+}
+
+static image conv(twin *t, image x, int64_t to, int64_t k, int64_t stride, bool depthwise)
+{
+	const char *y = conv_first(t, to_first(t, x.name), x.c, to, k, stride, depthwise);
 	return (image){ to_last(t, y), to, (x.h + stride - 1) / stride, (x.w + stride - 1) / stride };
 }
 
 static image batch_norm(twin *t, image x)
 {
-	const char *scale = vector(t, x.c, true), *shift = vector(t, x.c, false), *mean = vector(t, x.c, false),
-		   *variance = vector(t, x.c, true);
-	x.name = to_last(t, node(t, "BatchNormalization", FROM(to_first(t, x.name), scale, shift, mean, variance), 0, NULL));
+	x.name = to_last(t, batch_norm_first(t, to_first(t, x.name), x.c));
 	return x;
+}
+
+/* Several operators between two Transposes. */
+static image layer(twin *t, image x, int64_t to, int64_t stride)
+{
+	const char *y = batch_norm_first(t, conv_first(t, to_first(t, x.name), x.c, to, 3, stride, false), to);
+	return (image){ to_last(t, node(t, "Relu", FROM(y), 0, NULL)), to, (x.h + stride - 1) / stride, (x.w + stride - 1) / stride };
 }
 
 static image unary(twin *t, const char *op, image x)
@@ -236,6 +253,14 @@ static const char *residual(twin *t)
 	return classifier(t, mean(t, x), 10);
 }
 
+static const char *layers(twin *t)
+{
+	image x = layer(t, stem(t, 32, 40), 16, 2);
+	for (int i = 0; i < 3; i++)
+		x = binary(t, "Add", layer(t, x, 16, 1), x);
+	return classifier(t, mean(t, x), 10);
+}
+
 static const char *before_convolutions(twin *t)
 {
 	image x = pool(t, "MaxPool", conv(t, stem(t, 48, 48), 32, 5, 2, false), 2);
@@ -282,11 +307,13 @@ static const char *branches(twin *t)
 static const struct {
 	const char *name;
 	const char *(*build)(twin *t);
-} networks[] = { { "residual", residual },
-	         { "normalised before convolutions", before_convolutions },
-	         { "inverted bottlenecks", inverted },
-	         { "dense blocks", dense },
-	         { "branches", branches } };
+	int64_t h, w; /* of the picture */
+} networks[] = { { "residual", residual, 32, 40 },
+	         { "several operators between Transposes", layers, 32, 40 },
+	         { "normalised before convolutions", before_convolutions, 48, 48 },
+	         { "inverted bottlenecks", inverted, 32, 24 },
+	         { "dense blocks", dense, 22, 22 },
+	         { "branches", branches, 32, 32 } };
 enum { NETWORKS = sizeof networks / sizeof *networks, MOST_STEPS = 128 };
 
 /* ---- Comparing ---- */
@@ -344,14 +371,13 @@ static void run(twin *t, clast_model *m, const char *objective, int64_t h, int64
 
 static void build_and_run(size_t which, bool last, int64_t batch, const char *objective, result *r)
 {
-	static const int64_t extents[NETWORKS][2] = { { 32, 40 }, { 48, 48 }, { 32, 24 }, { 22, 22 }, { 32, 32 } };
 	twin t = { .last = last, .seed = 1, .n = batch };
 	clast_diag d = { 0 };
 	clast_model *m;
 	cr_assert_eq(clast_builder_create(13, NULL, &t.b, &d), CLAST_OK);
 	cr_assert_eq(clast_builder_output(t.b, networks[which].build(&t), &d), CLAST_OK);
 	cr_assert_eq(clast_builder_finish(&t.b, &m, &d), CLAST_OK, "%s: %s", networks[which].name, d.message);
-	run(&t, m, objective, extents[which][0], extents[which][1], r);
+	run(&t, m, objective, networks[which].h, networks[which].w, r);
 	clast_model_free(&m);
 }
 
