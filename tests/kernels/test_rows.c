@@ -165,13 +165,15 @@ Test(reduce, of_nothing_is_the_neutral_value)
 {
 	EACH_ISA(t)
 	{
-		reduce_params p = {
-			.kept_rank = 1, .kept = { 3 }, .in_kept = { 1 }, .out_kept = { 1 }, .reduced_rank = 1
-		};
+		/* Two reduced axes, which no stride merges, either of them empty. */
+		static const size_t extents[][2] = { { 0, 1 }, { 0, 5 }, { 5, 0 }, { 0, 0 } };
 		float in = 0, out[3];
 		void *args[] = { out, &in };
 		const float want[] = { 0, NAN, -INFINITY, INFINITY, 1, 0, 0, 0, -INFINITY, -INFINITY };
-		for (p.kind = 0; p.kind < 10; p.kind++) {
+		for (uint32_t n = 0; n < 80; n++) {
+			const size_t *e = extents[n / 10 % 4];
+			reduce_params p = { .kind = n % 10, .kept_rank = 1, .kept = { 3 }, .in_kept = { n < 40 ? 1 : 100 }, .out_kept = { 1 },
+				            .reduced_rank = 2, .reduced = { e[0], e[1] }, .in_reduced = { 1000, n < 40 ? 7 : 1 } };
 			out[2] = 7;
 			run_whole(t->kernel[KERNEL_reduce_f32], &p, args);
 			cr_assert((isnan(out[2]) && isnan(want[p.kind])) || out[2] == want[p.kind],

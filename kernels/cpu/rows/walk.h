@@ -46,6 +46,10 @@ static inline walk walk_outer(const walk *w)
 static inline void walk_seek(walk *w, size_t index)
 {
 	w->offset[0] = w->offset[1] = 0;
+	if (index == 0) { /* also where an extent is 0 */
+		memset(w->at, 0, sizeof w->at);
+		return;
+	}
 	for (size_t i = w->rank; i-- > 0;) {
 		w->at[i] = index % w->extent[i];
 		index /= w->extent[i];
