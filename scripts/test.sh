@@ -14,7 +14,7 @@ build() { # PRESET
 
 unit_tests() { # PRESET; each test program counts
 	local log=$logs/ctest-$1.log total bad
-	ctest --test-dir "build/$1" --output-on-failure --timeout 900 -j 2 >"$log" 2>&1
+	ctest --test-dir "build/$1" --output-on-failure --timeout 1800 -j 2 >"$log" 2>&1
 	read -r bad total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\)/\1 \2/p' "$log")
 	if [ -z "${total:-}" ]; then
 		failed=$((failed + 1))
