@@ -50,7 +50,7 @@ static void merge_rows(gemm_params *p)
 	}
 }
 
-static clast_status emit_gemm(lowering *l, gemm_params *p, const int axes[6], lower_arg b)
+static clast_status emit_gemm(lowering *l, gemm_params *p, const int axes[6], lower_arg a, lower_arg b)
 {
 	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
 	size_t count;
@@ -60,7 +60,7 @@ static clast_status emit_gemm(lowering *l, gemm_params *p, const int axes[6], lo
 		p->hint = l->choice->hint;
 	merge_rows(p);
 	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
-	args[GEMM_A] = (lower_arg){ ARG_IN, 0, 0 };
+	args[GEMM_A] = a;
 	args[GEMM_B] = b;
 	memcpy(args + GEMM_RESIDUAL, extra, count * sizeof *extra);
 	return lower_emit(l, KERNEL_gemm_f32, p, GEMM_RESIDUAL + count, args);
@@ -293,7 +293,7 @@ static clast_status lower_gemm(lowering *l)
 	if (s)
 		return s;
 	const int axes[6] = { -1, -1, -1, -1, 0, 1 };
-	return emit_gemm(l, &p, axes, (lower_arg){ ARG_WEIGHT, weight, 0 });
+	return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 0, 0 }, (lower_arg){ ARG_WEIGHT, weight, 0 });
 }
 
 const kernel_family family_gemm = { .name = "gemm", .accepts = accepts_gemm, .epilogue = true, .choices = choices_gemm, .lower = lower_gemm };
@@ -442,8 +442,6 @@ static clast_status lower_turned(lowering *l)
 		          .out_row = y->strides[rank - 1], .a_row = w->strides[w->rank - 1], .a_col = w->strides[w->rank - 2],
 		          .b_row = x->strides[x->rank - 1], .b_col = x->strides[x->rank - 2] };
 	int axes[6] = { -1, -1, -1, -1, rank - 1, rank - 2 };
-	lower_arg extra[1 + EPILOGUE_MAX_OPERANDS], args[GEMM_OPERANDS + EPILOGUE_MAX_OPERANDS];
-	size_t count;
 	if (batch > GEMM_BATCH_AXES || !p.k)
 		return CLAST_ERROR_UNSUPPORTED;
 	for (int i = 0; i < GEMM_BATCH_AXES; i++) {
@@ -454,13 +452,7 @@ static clast_status lower_turned(lowering *l)
 	batch_strides(y, batch, batch, p.out_batch);
 	batch_strides(w, w->rank - 2, batch, p.a_batch);
 	batch_strides(x, x->rank - 2, batch, p.b_batch);
-	if (!fuse_epilogue(l, 6, axes, &p.epilogue, extra, &count))
-		return CLAST_ERROR_UNSUPPORTED;
-	args[GEMM_OUT] = (lower_arg){ ARG_OUT, 0, 0 };
-	args[GEMM_A] = (lower_arg){ ARG_IN, 1, 0 };
-	args[GEMM_B] = (lower_arg){ ARG_IN, 0, 0 };
-	memcpy(args + GEMM_RESIDUAL, extra, count * sizeof *extra);
-	return lower_emit(l, KERNEL_gemm_f32, &p, GEMM_RESIDUAL + count, args);
+	return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 1, 0 }, (lower_arg){ ARG_IN, 0, 0 });
 }
 
 static bool lies_turned(const tensor_view *v)
@@ -505,13 +497,13 @@ static clast_status lower_matmul(lowering *l)
 	}
 	if (absorbs(&l->in[1])) {
 		const clast_status s = absorb(l, &p, batch, &weight);
-		return s ? s : emit_gemm(l, &p, axes, (lower_arg){ ARG_WEIGHT, weight, 0 });
+		return s ? s : emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 0, 0 }, (lower_arg){ ARG_WEIGHT, weight, 0 });
 	}
 	w = &l->in_view[1];
 	batch_strides(w, columns ? w->rank - 2 : 0, batch, p.b_batch);
 	p.b_row = w->strides[columns ? w->rank - 2 : 0];
 	p.b_col = columns ? w->strides[w->rank - 1] : 0;
-	return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 1, 0 });
+	return emit_gemm(l, &p, axes, (lower_arg){ ARG_IN, 0, 0 }, (lower_arg){ ARG_IN, 1, 0 });
 }
 
 /* A product of rows with constant weights may also be computed turned, where its rows lie side by side; the other operand is then packed

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clast/clast.h"
+#include "../base/failing.h"
 
 #define DIGITS CLAST_MODELS "/digits/model.onnx"
 
@@ -74,31 +74,9 @@ Test(model_convert, without_options_the_graph_stays_channels_first)
 
 /* ---- Failing allocations ---- */
 
-typedef struct failing {
-	size_t calls, last_good; /* the call after last_good fails, and all that follow */
-	int64_t live;
-} failing;
-
-static void *failing_allocate(void *context, size_t bytes, size_t alignment)
-{
-	failing *f = context;
-	void *p = NULL;
-	if (f->calls++ >= f->last_good || posix_memalign(&p, alignment, bytes ? bytes : 1))
-		return NULL;
-	f->live++;
-	return p;
-}
-
-static void failing_release(void *context, void *memory, size_t bytes)
-{
-	(void)bytes;
-	((failing *)context)->live -= memory != NULL;
-	free(memory);
-}
-
 static clast_status convert_with(failing *f, const char *layout, clast_diag *d)
 {
-	const clast_allocator allocator = { failing_allocate, failing_release, f };
+	const clast_allocator allocator = failing_allocator(f);
 	const clast_model_options mo = { .struct_size = sizeof mo, .allocator = &allocator };
 	const clast_convert_options o = { .struct_size = sizeof o, .model = &mo, .layout = layout };
 	return clast_model_convert(DIGITS, path, &o, NULL, d);
@@ -106,14 +84,14 @@ static clast_status convert_with(failing *f, const char *layout, clast_diag *d)
 
 Test(model_convert, every_failed_allocation_is_said_and_leaves_nothing)
 {
-	failing f = { .last_good = SIZE_MAX };
+	failing f = { 0 };
 	clast_diag d = { 0 };
 	cr_assert_eq(convert_with(&f, "last", &d), CLAST_OK, "%s", d.message);
 	cr_expect_eq(f.live, 0);
 	unlink(path);
 	const size_t calls = f.calls, step = calls > 400 ? calls / 400 : 1;
 	for (size_t n = 0; n < calls; n += n < 40 ? 1 : step) {
-		f = (failing){ .last_good = n };
+		f = (failing){ .fail_at = n + 1, .for_ever = true };
 		d = (clast_diag){ 0 };
 		cr_assert_eq(convert_with(&f, "last", &d), CLAST_ERROR_MEMORY, "allocation %zu of %zu: %s", n, calls, d.message);
 		cr_assert_eq(f.live, 0, "allocation %zu of %zu: %lld blocks are left", n, calls, (long long)f.live);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clast/clast.h"
+#include "../base/failing.h"
 
 typedef struct twin {
 	bool last;
@@ -421,32 +421,10 @@ ParameterizedTest(size_t *index, twins, a_channels_last_export_gives_the_plan_of
 
 /* ---- Memory ---- */
 
-typedef struct failing {
-	size_t calls, last_good; /* the call after last_good fails, and all that follow */
-	int64_t live;
-} failing;
-
-static void *failing_allocate(void *context, size_t bytes, size_t alignment)
-{
-	failing *f = context;
-	void *p = NULL;
-	if (f->calls++ >= f->last_good || posix_memalign(&p, alignment, bytes ? bytes : 1))
-		return NULL;
-	f->live++;
-	return p;
-}
-
-static void failing_release(void *context, void *memory, size_t bytes)
-{
-	(void)bytes;
-	((failing *)context)->live -= memory != NULL;
-	free(memory);
-}
-
 /* Calls of the allocator before the last step, which straightens. */
 static size_t finish_with(failing *f, clast_status *s)
 {
-	const clast_allocator allocator = { failing_allocate, failing_release, f };
+	const clast_allocator allocator = failing_allocator(f);
 	const clast_model_options o = { .struct_size = sizeof o, .allocator = &allocator };
 	twin t = { .last = true, .seed = 1, .n = 1 };
 	clast_diag d = { 0 };
@@ -461,13 +439,13 @@ static size_t finish_with(failing *f, clast_status *s)
 
 Test(twins, a_failed_allocation_while_straightening_is_said)
 {
-	failing f = { .last_good = SIZE_MAX };
+	failing f = { 0 };
 	clast_status s;
 	const size_t before = finish_with(&f, &s), calls = f.calls, step = (calls - before) / 200 + 1;
 	cr_assert_eq(s, CLAST_OK);
 	cr_assert_gt(calls, before);
 	for (size_t n = before; n < calls; n += step) {
-		f = (failing){ .last_good = n };
+		f = (failing){ .fail_at = n + 1, .for_ever = true };
 		finish_with(&f, &s);
 		cr_assert_eq(s, CLAST_ERROR_MEMORY, "allocation %zu of %zu", n, calls);
 		cr_assert_eq(f.live, 0, "allocation %zu of %zu: %lld blocks are left", n, calls, (long long)f.live);

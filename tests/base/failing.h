@@ -4,13 +4,14 @@
 
 #include <stdlib.h>
 
-#include "mem.h"
+#include "clast/clast.h"
 
 typedef struct failing {
 	size_t calls;      /* allocations asked for so far */
 	size_t fail_at;    /* the first call, counted from 1, that fails; 0: none */
 	bool for_ever;     /* so do all after it */
 	size_t live_bytes; /* allocated and not released */
+	int64_t live;      /* the same in blocks */
 } failing;
 
 static inline void *failing_allocate(void *context, size_t bytes, size_t alignment)
@@ -23,6 +24,7 @@ static inline void *failing_allocate(void *context, size_t bytes, size_t alignme
 	if (posix_memalign(&p, alignment, bytes))
 		return NULL;
 	f->live_bytes += bytes;
+	f->live++;
 	return p;
 }
 
@@ -30,6 +32,7 @@ static inline void failing_release(void *context, void *memory, size_t bytes)
 {
 	failing *f = context;
 	f->live_bytes -= bytes;
+	f->live -= memory != NULL;
 	free(memory);
 }
 

@@ -331,17 +331,25 @@ Test(dim, equal_polynomials_have_equal_ids)
 	}
 }
 
+/* a * b for polynomials of few terms; the coefficients of b are positive. */
+static dim random_product(const dim x[3], dim *a, dim *b)
+{
+	cube c = { 0 }, f = { 0 };
+	for (int n = 0; n < 3; n++) {
+		c.at[random_in(0, 1)][random_in(0, 1)][random_in(0, 1)] = random_in(-9, 9);
+		f.at[random_in(0, 2)][random_in(0, 1)][random_in(0, 1)] = random_in(1, 9);
+	}
+	*a = sum_of(&c, x);
+	*b = sum_of(&f, x);
+	return dim_mul(t, *a, *b);
+}
+
 Test(dim, a_product_divided_by_a_factor_is_the_other_factor)
 {
 	const dim x[] = { dim_symbol(t, "x", 1, 100), dim_symbol(t, "y", 1, 100), dim_symbol(t, "z", 1, 3) };
 	for (int round = 0; round < 300; round++) {
-		cube c = { 0 }, f = { 0 };
-		for (int n = 0; n < 3; n++) {
-			c.at[random_in(0, 1)][random_in(0, 1)][random_in(0, 1)] = random_in(-9, 9);
-			f.at[random_in(0, 2)][random_in(0, 1)][random_in(0, 1)] = random_in(1, 9);
-		}
-		const dim a = sum_of(&c, x), b = sum_of(&f, x), product = dim_mul(t, a, b);
-		dim q = 0;
+		dim a, b, q = 0;
+		const dim product = random_product(x, &a, &b);
 		cr_assert(dim_divide(t, product, b, &q), "(%s) / (%s)", text(product), text(b));
 		cr_assert_eq(q, a);
 		cr_assert_eq(dim_floor_div(t, product, b), a);
@@ -354,13 +362,8 @@ Test(dim, a_product_of_extents_is_divided_by_a_factor_that_may_be_zero)
 {
 	const dim x[] = { dim_symbol(t, "x", 0, 100), dim_floor_div(t, dim_symbol(t, "y", 0, 100), 2), dim_symbol(t, "z", 0, 3) };
 	for (int round = 0; round < 300; round++) {
-		cube c = { 0 }, f = { 0 };
-		for (int n = 0; n < 3; n++) {
-			c.at[random_in(0, 1)][random_in(0, 1)][random_in(0, 1)] = random_in(-9, 9);
-			f.at[random_in(0, 2)][random_in(0, 1)][random_in(0, 1)] = random_in(1, 9);
-		}
-		const dim a = sum_of(&c, x), b = sum_of(&f, x), product = dim_mul(t, a, b);
-		dim q = 0;
+		dim a, b, q = 0;
+		const dim product = random_product(x, &a, &b);
 		cr_assert(dim_divide_extents(t, product, b, &q), "(%s) / (%s)", text(product), text(b));
 		cr_assert_eq(q, a);
 		if (!dim_is_number(b))

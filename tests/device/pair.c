@@ -41,12 +41,25 @@ float rng_float(rng *r)
 	return (float)rng_range(r, 0, 1u << 20) / (1u << 19) - 1.0f;
 }
 
+const char *tested_device(void)
+{
+	const char *name = getenv("CLAST_TEST_DEVICE");
+	return name ? name : "opencl";
+}
+
+const char *device_or_skip(void)
+{
+	clast_diag d = { 0 };
+	if (!clast_device_count(&d))
+		cr_skip_test("no OpenCL device to test on: %s", d.message);
+	return tested_device();
+}
+
 static void open_named(const char *suffix)
 {
 	clast_diag d = { 0 };
 	char name[64];
-	const char *given = getenv("CLAST_TEST_DEVICE");
-	snprintf(name, sizeof name, "%.40s%s", given ? given : "opencl", suffix);
+	snprintf(name, sizeof name, "%.40s%s", tested_device(), suffix);
 	half = *suffix;
 	if (device_open(name, &dev, &d))
 		cr_skip_test("no OpenCL device to test on: %s", d.message);

@@ -18,6 +18,10 @@ size_t rng_range(rng *r, size_t low, size_t high);
 bool rng_chance(rng *r, unsigned percent);
 float rng_float(rng *r); /* in [-1, 1) */
 
+/* The device to test on, and the same where the test is skipped if there is none. */
+const char *tested_device(void);
+const char *device_or_skip(void);
+
 /* Opens the device, or skips the test. */
 void pair_open(void);
 /* The same device with packed weights in float16; random_weights are such as it holds exactly. */

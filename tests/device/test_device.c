@@ -44,9 +44,8 @@ Test(devices, without_a_platform_there_is_a_message)
 static device *open_or_skip(void)
 {
 	clast_diag d = { 0 };
-	const char *name = getenv("CLAST_TEST_DEVICE");
 	device *x = NULL;
-	if (device_open(name ? name : "opencl", &x, &d))
+	if (device_open(tested_device(), &x, &d))
 		cr_skip_test("no OpenCL device to test on: %s", d.message);
 	return x;
 }
@@ -185,10 +184,9 @@ Test(devices, a_damaged_cache_is_ignored_and_replaced)
 Test(devices, what_a_device_can_do_is_measured)
 {
 	clast_diag d = { 0 };
-	const char *name = getenv("CLAST_TEST_DEVICE");
 	device *x = open_or_skip();
 	clast_device_speed speed = { 0 };
-	cr_expect_eq(clast_device_measure(name ? name : "opencl", &speed, &d), CLAST_OK, "%s", d.message);
+	cr_expect_eq(clast_device_measure(tested_device(), &speed, &d), CLAST_OK, "%s", d.message);
 	cr_expect(speed.gflops > 0 && speed.gbytes > 0);
 	cr_expect_eq(clast_device_measure("cpu", &speed, &d), CLAST_ERROR_ARGUMENT);
 	cr_expect_eq(clast_device_measure("opencl", NULL, &d), CLAST_ERROR_ARGUMENT);

@@ -75,9 +75,7 @@ CODE(clFinish, (cl_command_queue q), (q))
 
 static void take_over(void)
 {
-	clast_diag d = { 0 };
-	if (!clast_device_count(&d))
-		cr_skip_test("no OpenCL device to test on: %s", d.message);
+	device_or_skip();
 	api = (opencl_api *)opencl_load(NULL);
 	cr_assert_not_null(api);
 	real = *api;
@@ -124,8 +122,7 @@ static clast_model *network(void)
 /* From the plan to the answer, twice in one session. */
 static clast_status run(clast_model *m, clast_diag *d)
 {
-	const char *name = getenv("CLAST_TEST_DEVICE");
-	const clast_plan_options po = { .struct_size = sizeof po, .device = name ? name : "opencl" };
+	const clast_plan_options po = { .struct_size = sizeof po, .device = tested_device() };
 	const clast_session_options so = { .struct_size = sizeof so, .threads = 1 };
 	clast_plan *plan = NULL;
 	clast_session *session = NULL;

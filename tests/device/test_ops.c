@@ -6,15 +6,6 @@
 
 TestSuite(ops, .timeout = 900);
 
-static const char *device_or_skip(void)
-{
-	clast_diag d = { 0 };
-	const char *name = getenv("CLAST_TEST_DEVICE");
-	if (!clast_device_count(&d))
-		cr_skip_test("no OpenCL device to test on: %s", d.message);
-	return name ? name : "opencl";
-}
-
 /* A model of one node with so many inputs of one shape; false if there is no such node. */
 static bool make_model(const clast_op_info *o, clast_dtype dtype, size_t inputs, clast_model **m)
 {

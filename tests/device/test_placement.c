@@ -10,15 +10,6 @@ TestSuite(placement, .timeout = 600);
 
 #define OK(call) cr_assert_eq((call), CLAST_OK, "%s", diag.message)
 
-static const char *device_or_skip(void)
-{
-	clast_diag d = { 0 };
-	const char *name = getenv("CLAST_TEST_DEVICE");
-	if (!clast_device_count(&d))
-		cr_skip_test("no OpenCL device to test on: %s", d.message);
-	return name ? name : "opencl";
-}
-
 static void add_axis(clast_builder *b)
 {
 	const int64_t axis = 1;

@@ -195,16 +195,13 @@ static size_t run_chain(clast_model *m, const char *where, float *out)
 
 Test(programs, chains_of_operators_become_one_launch)
 {
-	const char *name = getenv("CLAST_TEST_DEVICE");
-	clast_diag d = { 0 };
+	const char *name = device_or_skip();
 	rng r = { 52 };
-	if (!clast_device_count(&d))
-		cr_skip_test("no OpenCL device to test on: %s", d.message);
 	for (int i = 0; i < 12; i++) {
 		float a[280], b[280];
 		clast_model *m = random_chain(&r, rng_range(&r, 2, 11));
 		run_chain(m, "cpu", a);
-		const size_t steps = run_chain(m, name ? name : "opencl", b);
+		const size_t steps = run_chain(m, name, b);
 		cr_expect_eq(steps, 1, "chain %d became %zu steps", i, steps);
 		for (size_t k = 0; k < 280; k++)
 			cr_assert_float_eq(a[k], b[k], 1e-5f + 1e-5f * fabsf(a[k]), "chain %d, element %zu: %.9g and %.9g", i, k, (double)a[k], (double)b[k]);

@@ -14,15 +14,6 @@ static void take_all(void)
 
 TestSuite(sessions, .init = take_all, .timeout = 300);
 
-static const char *device_or_skip(void)
-{
-	clast_diag d = { 0 };
-	const char *name = getenv("CLAST_TEST_DEVICE");
-	if (!clast_device_count(&d))
-		cr_skip_test("no OpenCL device to test on: %s", d.message);
-	return name ? name : "opencl";
-}
-
 #define OK(call) cr_assert_eq((call), CLAST_OK, "%s", diag.message)
 
 /* x -> Conv -> Relu -> CumSum (no kernel on a device) -> Conv -> (+ first result, Sigmoid) -> y; rows and columns open. */

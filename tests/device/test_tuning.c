@@ -81,13 +81,10 @@ static void damage(const char *cache)
 
 Test(tuning, times_once_and_keeps_the_answer)
 {
-	clast_diag d = { 0 };
-	const char *given = getenv("CLAST_TEST_DEVICE"), *name = given ? given : "opencl";
+	const char *name = device_or_skip();
 	char cache[] = "/tmp/clast-tune-XXXXXX";
 	static float cpu[648], plain[648], tuned[648], again[648];
 	clast_plan_report r;
-	if (!clast_device_count(&d))
-		cr_skip_test("no OpenCL device to test on: %s", d.message);
 	cr_assert_not_null(mkdtemp(cache));
 	setenv("XDG_CACHE_HOME", cache, 1);
 	unsetenv("CLAST_OPENCL_CACHE");
